@@ -1,0 +1,123 @@
+/* Delta tables on local disk, behind a small C ABI. Used by src/lake only.
+ *
+ * Documents are UTF-8 JSON. Strings in: pointer and length, borrowed for the call. Strings out: NUL-terminated, owned
+ * by the caller, freed by delta_shim_string_free. Tables and errors have a free function each; freeing NULL is allowed.
+ * Nothing that is not listed here crosses the border: no Arrow, no exception, no panic.
+ *
+ * Functions that return `delta_shim_error*` return NULL on success; otherwise no out parameter was written, and the
+ * error is the caller's to free.
+ *
+ * Threads: every function may be called from any thread. Calls on one table are serialised inside, except
+ * delta_shim_table_files, which runs beside them.
+ */
+#ifndef DELTA_SHIM_H
+#define DELTA_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct delta_shim_table delta_shim_table;
+typedef struct delta_shim_error delta_shim_error;
+
+/* What the caller can do about an error. */
+typedef enum delta_shim_class {
+  DELTA_SHIM_INVALID = 1,     /* the document or the call is wrong */
+  DELTA_SHIM_NOT_FOUND = 2,   /* no table, or no such version, stands there; never "could not look" */
+  DELTA_SHIM_UNSUPPORTED = 3, /* a table feature or property that Inlet does not write, by name */
+  DELTA_SHIM_TRANSIENT = 4,   /* worth trying again: EINTR, EAGAIN, EMFILE, ESTALE, ETIMEDOUT, ... */
+  DELTA_SHIM_IO = 5,          /* the system's own words are in the message: ENOSPC, EIO, EACCES, ... */
+  DELTA_SHIM_CORRUPTION = 6,  /* what stands in the log is not what a writer wrote */
+  DELTA_SHIM_INTERNAL = 7
+} delta_shim_class;
+
+typedef enum delta_shim_outcome {
+  DELTA_SHIM_COMMITTED = 0, /* stands in the log, and survives a power cut */
+  DELTA_SHIM_CONFLICT = 1,  /* the version is taken, by whomever: even by this very commit */
+  DELTA_SHIM_UNKNOWN = 2,   /* an error, before or after it became visible: look before doing anything else */
+  DELTA_SHIM_REFUSED = 3    /* nothing was written: the commit itself is wrong */
+} delta_shim_outcome;
+
+/* What stands at a version of the log. */
+typedef enum delta_shim_standing {
+  DELTA_SHIM_ABSENT = 0,
+  DELTA_SHIM_OURS = 1, /* a commit with the txnId asked for; it was flushed to disk again */
+  DELTA_SHIM_ANOTHERS = 2
+} delta_shim_standing;
+
+/* Called at named points of a commit and of a checkpoint:
+ *   lake.before_commit_write, lake.after_commit_write, lake.after_commit_fsync, lake.before_commit_link,
+ *   lake.after_commit_link, lake.after_commit_dirsync, lake.before_checkpoint, lake.after_checkpoint
+ * Returns 0 to go on, or an errno: the committer then fails as if the system had said so. NULL (the default) removes
+ * the hook. Must not call back into this library. For tests. */
+void delta_shim_set_fault_hook(int (*hook)(const char* name));
+
+/* Told about what no return value carries, such as a checkpoint that failed in the background. May be called from any
+ * thread; the message is borrowed for the call. NULL removes it. */
+void delta_shim_set_warning_hook(void (*hook)(const char* message));
+
+delta_shim_class delta_shim_error_class(const delta_shim_error* error);
+const char* delta_shim_error_message(const delta_shim_error* error); /* borrowed from the error */
+void delta_shim_error_free(delta_shim_error* error);
+void delta_shim_string_free(char* text);
+
+/* Writes version 0 at `directory` (absolute; created with its parents, durably). `definition`:
+ *   {"id":uuid,"txnId":uuid,"engineInfo":"…","name":"…","schemaString":"…","partitionColumns":["…"],
+ *    "configuration":{"delta.…":"…"}}
+ * CONFLICT: a table stands there already. `error` is written for UNKNOWN and REFUSED, and set to NULL otherwise. */
+delta_shim_outcome delta_shim_table_create(const char* directory, size_t directory_length, const char* definition,
+                                           size_t definition_length, delta_shim_error** error);
+
+/* Opens the table at `directory` at its newest version. Reads the checkpoint and every commit after it; a commit that
+ * is empty or is not JSON is CORRUPTION. Removes temporary files of writers that are long dead.
+ * UNSUPPORTED: delta.setTransactionRetentionDuration is set, or a feature Inlet does not write is in use. */
+delta_shim_error* delta_shim_table_open(const char* directory, size_t directory_length, delta_shim_table** table);
+
+/* Waits for a checkpoint that is being written. */
+void delta_shim_table_free(delta_shim_table* table);
+
+/* The whole state of the table, as known, no I/O:
+ *   {"version":n,"reset":true,"transactions":{"app id":n},"timestamp":ms or null,
+ *    "table":{"id":"…","schemaString":"…","partitionColumns":[…],"configuration":{…}}} */
+delta_shim_error* delta_shim_table_state(delta_shim_table* table, char** state);
+
+/* Looks at the log and moves to its newest version. `advance` is as above; without "reset" and "table" when only commits
+ * were added that did not touch them, and "transactions" then holds only those that were written since. */
+delta_shim_error* delta_shim_table_refresh(delta_shim_table* table, char** advance);
+
+/* Writes `commit` as version `read_version` + 1, exactly once or not at all: aside, fsync, hard link into place,
+ * fsync of the directory.
+ *   {"txnId":"…","operation":"…","operationParameters":{},"operationMetrics":{"…":n},"info":{},"engineInfo":"…",
+ *    "dataChange":true,"adds":[{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…"}],
+ *    "removes":["path"],"transactions":[{"appId":"…","version":n}]}
+ * Paths are relative to the table's directory, as on disk. COMMITTED writes `advance`; UNKNOWN and REFUSED write `error`.
+ * What is not written is set to NULL. After CONFLICT or UNKNOWN the table still stands at `read_version`. */
+delta_shim_outcome delta_shim_table_commit(delta_shim_table* table, uint64_t read_version, const char* commit,
+                                           size_t commit_length, char** advance, delta_shim_error** error);
+
+/* What stands at `version`, and if it carries `txn_id`: whether it is ours. OURS is flushed to disk before the answer,
+ * since the commit whose outcome was unknown may not have got that far; `timestamp` is its commitInfo.timestamp (ms). */
+delta_shim_error* delta_shim_table_look(delta_shim_table* table, uint64_t version, const char* txn_id,
+                                        size_t txn_id_length, delta_shim_standing* standing, int64_t* timestamp);
+
+/* One commit, as history shows it: {"version":n,"timestamp":ms,"commitInfo":{…},"transactions":[{"appId":"…",
+ * "version":n}],"addedFiles":n,"removedFiles":n}. NOT_FOUND: no such commit file (cleaned up, or never written). */
+delta_shim_error* delta_shim_table_read_commit(delta_shim_table* table, uint64_t version, char** commit);
+
+/* What one commit did to the rows: {"adds":[file],"removesData":bool,"changesTable":bool,"txnId":"…","timestamp":ms}.
+ * `adds` are files as below, only those with dataChange; removesData: a remove with dataChange is among the actions;
+ * changesTable: a protocol or metaData action is. NOT_FOUND: no such commit file. UNSUPPORTED: a deletion vector. */
+delta_shim_error* delta_shim_table_changes(delta_shim_table* table, uint64_t version, char** changes);
+
+/* Live data files of a version: [{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…"}].
+ * Paths are as on disk. Replays the log. */
+delta_shim_error* delta_shim_table_files(delta_shim_table* table, uint64_t version, char** files);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,112 @@
+//! Checkpoints: the kernel replays the log, this writes what it yields, durably and never torn.
+//! Source: Delta protocol, "Checkpoints" and "Last Checkpoint File".
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use delta_kernel::arrow::datatypes::SchemaRef;
+use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
+use delta_kernel::parquet::arrow::ArrowWriter;
+use delta_kernel::parquet::basic::Compression;
+use delta_kernel::parquet::file::properties::WriterProperties;
+use delta_kernel::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use delta_kernel::{Engine, SnapshotRef};
+use serde::Serialize;
+
+use crate::error::{Result, ShimError};
+use crate::fault;
+use crate::log_files;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastCheckpoint {
+    version: u64,
+    size: i64,
+    size_in_bytes: u64,
+    num_of_add_files: i64,
+}
+
+/// Writes the checkpoint of `snapshot` unless one stands there, and points `_last_checkpoint` at it.
+pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &Path) -> Result<()> {
+    let version = snapshot.version();
+    let name = log_files::checkpoint_name(version);
+    let target = log.join(&name);
+    if log_files::identity(&target)?.is_some() {
+        return Ok(());
+    }
+    let failed = |doing: &str, e: io::Error| ShimError::io(format_args!("{doing} {}", target.display()), &e);
+    fault::pass(c"lake.before_checkpoint").map_err(|e| failed("write", e))?;
+
+    let (temporary, file) = log_files::Temporary::create(log, &name).map_err(|e| failed("create a file for", e))?;
+    let data = snapshot
+        .clone()
+        .create_checkpoint_writer(engine)?
+        .checkpoint_data(engine)?;
+    let state = data.state();
+    let mut file = Some(file);
+    let mut writer: Option<ArrowWriter<File>> = None;
+    let mut rows = 0;
+    for batch in data {
+        let batch = batch?.apply_selection_vector()?.try_into_record_batch()?;
+        if let Some(file) = file.take() {
+            writer = Some(start(file, batch.schema())?);
+        }
+        if let Some(writer) = &mut writer {
+            writer.write(&batch).map_err(delta_kernel::KernelError::from)?;
+            rows += batch.num_rows();
+        }
+    }
+    let Some(writer) = writer else {
+        return Err(ShimError::internal(format!(
+            "version {version} has no action to put into a checkpoint"
+        )));
+    };
+    let file = writer.into_inner().map_err(delta_kernel::KernelError::from)?;
+    file.sync_all().map_err(|e| failed("fsync", e))?;
+    let bytes = read_back(&temporary.path, rows)?;
+
+    match fs::hard_link(&temporary.path, &target) {
+        Ok(()) => {}
+        // Another process was faster; its checkpoint says the same.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(e) => return Err(failed("link", e)),
+    }
+    drop(temporary);
+    log_files::sync_directory(log).map_err(|e| failed("fsync the directory of", e))?;
+
+    let state = Arc::into_inner(state).ok_or_else(|| ShimError::internal("the checkpoint is still being read"))?;
+    let hint = LastCheckpoint {
+        version,
+        size: state.actions_count(),
+        size_in_bytes: bytes,
+        num_of_add_files: state.add_actions_count(),
+    };
+    if log_files::last_checkpoint_version(log).is_none_or(|newest| newest < version) {
+        let text = serde_json::to_vec(&hint).map_err(|e| ShimError::internal(e.to_string()))?;
+        log_files::replace(log, "_last_checkpoint", &text)?;
+    }
+    fault::pass(c"lake.after_checkpoint").map_err(|e| failed("write", e))
+}
+
+fn start(file: File, schema: SchemaRef) -> Result<ArrowWriter<File>> {
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    Ok(ArrowWriter::try_new(file, schema, Some(properties)).map_err(delta_kernel::KernelError::from)?)
+}
+
+/// Opens what was written as a reader would; its size in bytes.
+fn read_back(path: &Path, rows: usize) -> Result<u64> {
+    let failed = |e: io::Error| ShimError::io(format_args!("read back {}", path.display()), &e);
+    let file = File::open(path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let reader = SerializedFileReader::new(file).map_err(delta_kernel::KernelError::from)?;
+    let found = reader.metadata().file_metadata().num_rows();
+    if usize::try_from(found) != Ok(rows) {
+        return Err(ShimError::corruption(format!(
+            "{} reads back with {found} rows; {rows} were written",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}

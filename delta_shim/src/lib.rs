@@ -1,0 +1,29 @@
+//! Delta tables on local disk for Inlet, behind the C ABI of `include/delta_shim.h`.
+//!
+//! ```text
+//!   abi            the C functions: documents in and out, panics and errors become error handles
+//!   table          a table that is open: its state, its commits, its checkpoints
+//!   actions        a commit as JSON lines, written and read
+//!   protocol       which tables are refused, by the name of the feature
+//!   log_files      the only writer of _delta_log: aside, fsync, link, fsync
+//!   checkpoint     what the kernel yields, written durably
+//!   live_files     what the kernel's log replay says about a version
+//!   engine         the kernel's engine over the local file system
+//! ```
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_op_in_unsafe_fn)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod abi;
+mod actions;
+mod checkpoint;
+mod engine;
+mod error;
+mod fault;
+mod file_path;
+mod live_files;
+mod log_files;
+mod protocol;
+mod table;
+#[cfg(test)]
+mod test_directory;
+mod warning;

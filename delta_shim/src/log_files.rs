@@ -1,0 +1,349 @@
+//! The files of a `_delta_log` directory, and the only code that writes there.
+//!
+//! Nothing becomes visible under a name that readers know before all its bytes are on disk: a file is written aside
+//! under a name with a leading dot (which the kernel, Spark and delta-rs all skip), fsynced, and then linked (commits:
+//! put-if-absent) or renamed (what may be replaced) into place; the directory is fsynced last.
+
+use std::ffi::CStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Class, Result, ShimError};
+use crate::fault;
+
+/// Older temporaries than this belong to nobody: a commit holds its own for milliseconds, a checkpoint for seconds.
+pub const TEMPORARY_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+const TEMPORARY_MARK: &str = ".inlet-tmp";
+
+pub fn commit_name(version: u64) -> String {
+    format!("{version:020}.json")
+}
+
+pub fn checkpoint_name(version: u64) -> String {
+    format!("{version:020}.checkpoint.parquet")
+}
+
+/// Tells a file from another that took its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl FileIdentity {
+    pub fn of(metadata: &fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    pub fn modified_ms(&self) -> i64 {
+        self.modified.0 * 1000 + self.modified.1 / 1_000_000
+    }
+}
+
+/// None: no such file. Any other failure to look is an error, never absence.
+pub fn identity(path: &Path) -> Result<Option<FileIdentity>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(FileIdentity::of(&metadata))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(ShimError::io(format_args!("look at {}", path.display()), &e)),
+    }
+}
+
+/// None: no such file.
+pub fn read(path: &Path) -> Result<Option<(Vec<u8>, FileIdentity)>> {
+    let failed = |e: &io::Error| ShimError::io(format_args!("read {}", path.display()), e);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(&e)),
+    };
+    let identity = FileIdentity::of(&file.metadata().map_err(|e| failed(&e))?);
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut file, &mut bytes).map_err(|e| failed(&e))?;
+    Ok(Some((bytes, identity)))
+}
+
+fn temporary_path(directory: &Path, name: &str) -> PathBuf {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let nanos = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |d| d.subsec_nanos());
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    directory.join(format!(
+        ".{name}.{}-{count}-{nanos}{TEMPORARY_MARK}",
+        std::process::id()
+    ))
+}
+
+/// A file that is being written aside; removed when dropped, whatever happened.
+pub struct Temporary {
+    pub path: PathBuf,
+}
+
+impl Temporary {
+    pub fn create(directory: &Path, name: &str) -> io::Result<(Self, File)> {
+        let path = temporary_path(directory, name);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Ok((Self { path }, file))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Gone already after a rename; otherwise remove_stale_temporaries takes it one day.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// How a put-if-absent ended.
+#[derive(Debug)]
+pub enum Put {
+    /// Visible and durable.
+    Placed(FileIdentity),
+    /// The name is taken, by whomever.
+    Exists,
+    /// Failed, perhaps after it became visible.
+    Failed(ShimError),
+}
+
+/// Writes `bytes` under `name` unless the name is taken: aside, fsync, hard link, fsync of the directory.
+pub fn put_if_absent(directory: &Path, name: &str, bytes: &[u8]) -> Put {
+    let target = directory.join(name);
+    let step = |doing: &str, e: io::Error| ShimError::io(format_args!("{doing} {}", target.display()), &e);
+    let point = |name: &CStr| fault::pass(name);
+
+    let written = (|| {
+        point(c"lake.before_commit_write").map_err(|e| step("write", e))?;
+        let (temporary, mut file) = Temporary::create(directory, name).map_err(|e| step("create a file for", e))?;
+        file.write_all(bytes).map_err(|e| step("write", e))?;
+        point(c"lake.after_commit_write").map_err(|e| step("write", e))?;
+        file.sync_all().map_err(|e| step("fsync", e))?;
+        point(c"lake.after_commit_fsync").map_err(|e| step("fsync", e))?;
+        let identity = FileIdentity::of(&file.metadata().map_err(|e| step("look at", e))?);
+        point(c"lake.before_commit_link").map_err(|e| step("link", e))?;
+        Ok((temporary, identity))
+    })();
+    let (temporary, identity) = match written {
+        Ok(written) => written,
+        Err(e) => return Put::Failed(e),
+    };
+
+    match fs::hard_link(&temporary.path, &target) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Put::Exists,
+        Err(e) => return Put::Failed(step("link", e)),
+    }
+    // From here on the commit is visible: an error no longer means that nothing happened.
+    let settled = (|| {
+        point(c"lake.after_commit_link").map_err(|e| step("link", e))?;
+        drop(temporary);
+        sync_directory(directory).map_err(|e| step("fsync the directory of", e))?;
+        point(c"lake.after_commit_dirsync").map_err(|e| step("fsync the directory of", e))
+    })();
+    match settled {
+        Ok(()) => Put::Placed(identity),
+        Err(e) => Put::Failed(e),
+    }
+}
+
+/// Writes `bytes` under `name`, replacing what stands there: aside, fsync, rename, fsync of the directory.
+pub fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let target = directory.join(name);
+    let step = |doing: &str, e: io::Error| ShimError::io(format_args!("{doing} {}", target.display()), &e);
+    let (temporary, mut file) = Temporary::create(directory, name).map_err(|e| step("create a file for", e))?;
+    file.write_all(bytes).map_err(|e| step("write", e))?;
+    file.sync_all().map_err(|e| step("fsync", e))?;
+    fs::rename(&temporary.path, &target).map_err(|e| step("rename", e))?;
+    sync_directory(directory).map_err(|e| step("fsync the directory of", e))
+}
+
+/// Flushes a file and its directory entry: for a commit whose own flush may not have happened.
+pub fn sync_entry(path: &Path) -> Result<()> {
+    let failed = |e: io::Error| ShimError::io(format_args!("fsync {}", path.display()), &e);
+    File::open(path).and_then(|f| f.sync_all()).map_err(failed)?;
+    match path.parent() {
+        Some(directory) => sync_directory(directory).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+/// Creates `directory` and what is missing above it; each new entry is flushed in its parent.
+pub fn create_directories(directory: &Path) -> Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let failed = |e: io::Error| ShimError::io(format_args!("create {}", directory.display()), &e);
+    let Some(parent) = directory.parent() else {
+        return Err(ShimError::invalid(format!("{} cannot be created", directory.display())));
+    };
+    create_directories(parent)?;
+    match fs::create_dir(directory) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(failed(e)),
+    }
+    sync_directory(parent).map_err(failed)
+}
+
+/// What a log directory holds, by its names alone.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Ascending.
+    pub commits: Vec<u64>,
+    /// Newest version for which something that is named like a checkpoint (or a part of one) stands there.
+    pub newest_checkpoint: Option<u64>,
+}
+
+impl Listing {
+    pub fn is_empty(&self) -> bool {
+        self.commits.is_empty() && self.newest_checkpoint.is_none()
+    }
+}
+
+/// None: no such directory.
+pub fn list(directory: &Path) -> Result<Option<Listing>> {
+    let failed = |e: &io::Error| ShimError::io(format_args!("list {}", directory.display()), e);
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(failed(&e)),
+    };
+    let mut listing = Listing::default();
+    for entry in entries {
+        let name = entry.map_err(|e| failed(&e))?.file_name();
+        let Some((digits, rest)) = name.to_str().and_then(|n| n.split_once('.')) else {
+            continue;
+        };
+        if digits.len() != 20 {
+            continue;
+        }
+        let Ok(version) = digits.parse::<u64>() else {
+            continue;
+        };
+        if rest == "json" {
+            listing.commits.push(version);
+        } else if rest.starts_with("checkpoint.") {
+            listing.newest_checkpoint = listing.newest_checkpoint.max(Some(version));
+        }
+    }
+    listing.commits.sort_unstable();
+    Ok(Some(listing))
+}
+
+/// Temporaries of writers that died in mid-write. Failing to remove one harms nobody.
+pub fn remove_stale_temporaries(directory: &Path, lifetime: Duration) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name
+            .to_str()
+            .is_some_and(|n| n.starts_with('.') && n.ends_with(TEMPORARY_MARK));
+        let old = || {
+            let modified = entry.metadata().and_then(|m| m.modified()).ok();
+            modified
+                .and_then(|m| m.elapsed().ok())
+                .is_some_and(|age| age >= lifetime)
+        };
+        if ours && old() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Version that `_last_checkpoint` names. It is a hint: absent, damaged and unreadable are all None.
+pub fn last_checkpoint_version(directory: &Path) -> Option<u64> {
+    let bytes = fs::read(directory.join("_last_checkpoint")).ok()?;
+    let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    document.get("version")?.as_u64()
+}
+
+/// For errors that mean "no table here".
+pub fn not_a_table(directory: &Path) -> ShimError {
+    ShimError::new(Class::NotFound, format!("{} is not a Delta table", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_directory::TestDirectory;
+
+    #[test]
+    fn a_name_is_given_once() {
+        let dir = TestDirectory::new();
+        assert!(matches!(put_if_absent(dir.path(), "a.json", b"1"), Put::Placed(_)));
+        assert!(matches!(put_if_absent(dir.path(), "a.json", b"2"), Put::Exists));
+        assert_eq!(fs::read(dir.path().join("a.json")).unwrap(), b"1");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary is left");
+    }
+
+    #[test]
+    fn the_identity_of_a_placed_file_is_that_of_the_file_in_place() {
+        let dir = TestDirectory::new();
+        let Put::Placed(placed) = put_if_absent(dir.path(), "a.json", b"1") else {
+            panic!("not placed");
+        };
+        assert_eq!(identity(&dir.path().join("a.json")), Ok(Some(placed)));
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_an_io_error_with_the_systems_words() {
+        let dir = TestDirectory::new();
+        match put_if_absent(&dir.path().join("missing"), "a.json", b"1") {
+            Put::Failed(e) => {
+                assert_eq!(e.class, Class::Io);
+                assert!(e.message.contains("No such file or directory"), "{}", e.message);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_old_temporaries_are_removed() {
+        let dir = TestDirectory::new();
+        let (temporary, _file) = Temporary::create(dir.path(), "a.json").unwrap();
+        fs::write(dir.path().join(".other"), b"").unwrap();
+        remove_stale_temporaries(dir.path(), Duration::from_secs(60));
+        assert!(temporary.path.exists());
+        remove_stale_temporaries(dir.path(), Duration::ZERO);
+        assert!(!temporary.path.exists());
+        assert!(dir.path().join(".other").exists());
+    }
+
+    #[test]
+    fn a_listing_knows_commits_and_checkpoints_by_name() {
+        let dir = TestDirectory::new();
+        for name in [
+            "00000000000000000001.json",
+            "00000000000000000000.json",
+            "00000000000000000001.checkpoint.parquet",
+            "00000000000000000000.crc",
+            ".00000000000000000002.json.1.inlet-tmp",
+            "_last_checkpoint",
+            "1.json",
+        ] {
+            fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        let listing = list(dir.path()).unwrap().unwrap();
+        assert_eq!(listing.commits, vec![0, 1]);
+        assert_eq!(listing.newest_checkpoint, Some(1));
+        assert_eq!(list(&dir.path().join("none")), Ok(None));
+    }
+}

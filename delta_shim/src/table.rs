@@ -1,0 +1,806 @@
+//! A table that is open: what stands in its log, kept up to date from the commits themselves.
+//!
+//! The kernel loads a version (checkpoint and log replay), lists live files and yields checkpoints. Between loads the
+//! state moves forward by reading the JSON of each new commit, or by knowing what was just written, so that a commit
+//! costs its own write and two flushes and nothing that grows with the table.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime};
+
+use delta_kernel::{Snapshot, SnapshotRef};
+use serde::Serialize;
+use serde_json::Value;
+use url::Url;
+
+use crate::actions::{self, AppTransaction, CommitDocument, CommitSummary, DataFile, RemovedFile, TableDocument};
+use crate::checkpoint;
+use crate::engine::{self, LocalEngine};
+use crate::error::{Class, Result, ShimError};
+use crate::live_files;
+use crate::log_files::{self, FileIdentity, Put};
+use crate::protocol;
+use crate::warning;
+
+pub enum Outcome<T> {
+    Committed(T),
+    Conflict,
+    Unknown(ShimError),
+    Refused(ShimError),
+}
+
+/// Mirrors `delta_shim_standing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub enum Standing {
+    Absent = 0,
+    Ours = 1,
+    Anothers = 2,
+}
+
+/// How the state moved; with everything in it after a load (`reset`).
+#[derive(Debug, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Advance {
+    pub version: u64,
+    pub reset: bool,
+    pub transactions: BTreeMap<String, i64>,
+    /// commitInfo.timestamp of the newest commit, if it was read.
+    pub timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<Definition>,
+}
+
+#[derive(Clone, Debug, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Definition {
+    pub id: String,
+    pub schema_string: String,
+    pub partition_columns: Vec<String>,
+    pub configuration: HashMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryLine {
+    version: u64,
+    timestamp: i64,
+    commit_info: Value,
+    transactions: Vec<AppTransaction>,
+    added_files: u64,
+    removed_files: u64,
+}
+
+struct State {
+    version: u64,
+    definition: Definition,
+    transactions: HashMap<String, i64>,
+    timestamp: Option<i64>,
+    /// The file of `version`; None when only a checkpoint covers it.
+    tip: Option<FileIdentity>,
+}
+
+/// What a checkpoint that runs in the background needs; outlives no table, see `Table::drop`.
+struct Replayer {
+    url: Url,
+    log: PathBuf,
+    engine: Arc<LocalEngine>,
+    /// The newest snapshot of the kernel, to build the next one on.
+    newest: Mutex<SnapshotRef>,
+    /// No checkpoint before this.
+    rest_until: Mutex<Instant>,
+}
+
+pub struct Table {
+    directory: PathBuf,
+    replayer: Arc<Replayer>,
+    state: Mutex<State>,
+    checkpointing: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A panic while a lock was held left no half-done change behind: state is changed after its I/O, in one go.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.ok().and_then(|d| i64::try_from(d.as_millis()).ok()).unwrap_or(0)
+}
+
+fn log_of(directory: &Path) -> PathBuf {
+    directory.join("_delta_log")
+}
+
+pub fn create(directory: &Path, document: &str) -> Outcome<()> {
+    let lines = (|| {
+        let document: TableDocument = serde_json::from_str(document)
+            .map_err(|e| ShimError::invalid(format!("the definition of the table: {e}")))?;
+        protocol::check(&protocol::Claims {
+            reader_version: 1,
+            writer_version: 2,
+            features: Vec::new(),
+            configuration: &document.configuration.clone().into_iter().collect(),
+            schema_string: &document.schema_string,
+        })?;
+        actions::table_lines(&document, now_ms())
+    })();
+    let lines = match lines {
+        Ok(lines) => lines,
+        Err(e) => return Outcome::Refused(e),
+    };
+    let log = log_of(directory);
+    let ready = log_files::create_directories(&log).and_then(|()| log_files::list(&log));
+    match ready {
+        // Version 0 may have been cleaned up long ago: any commit or checkpoint means that a table stands here.
+        Ok(Some(listing)) if !listing.is_empty() => return Outcome::Conflict,
+        Ok(_) => {}
+        Err(e) => return Outcome::Unknown(e),
+    }
+    match log_files::put_if_absent(&log, &log_files::commit_name(0), &lines) {
+        Put::Placed(_) => Outcome::Committed(()),
+        Put::Exists => Outcome::Conflict,
+        Put::Failed(e) => Outcome::Unknown(e),
+    }
+}
+
+impl Replayer {
+    fn snapshot_at(&self, version: u64) -> Result<SnapshotRef> {
+        let base = lock(&self.newest).clone();
+        if base.version() == version {
+            return Ok(base);
+        }
+        if base.version() < version {
+            // Fails when the log behind the base was cleaned up meanwhile; then from the start.
+            if let Ok(snapshot) = Snapshot::builder_from(base)
+                .at_version(version)
+                .build(self.engine.as_ref())
+            {
+                let mut newest = lock(&self.newest);
+                if newest.version() < version {
+                    *newest = snapshot.clone();
+                }
+                return Ok(snapshot);
+            }
+        }
+        Ok(Snapshot::builder_for(self.url.as_str())
+            .at_version(version)
+            .build(self.engine.as_ref())?)
+    }
+}
+
+/// Loads the newest version from checkpoint and log.
+fn load(url: &Url, directory: &Path, engine: &LocalEngine) -> Result<(SnapshotRef, State)> {
+    let log = log_of(directory);
+    match log_files::list(&log)? {
+        Some(listing) if !listing.is_empty() => {
+            // Before the kernel: it takes an empty commit file for a commit of nothing.
+            let replayed = listing
+                .commits
+                .iter()
+                .filter(|v| listing.newest_checkpoint.is_none_or(|c| **v > c));
+            for version in replayed {
+                read_commit(&log, *version)?;
+            }
+        }
+        _ => return Err(log_files::not_a_table(directory)),
+    }
+    let snapshot = Snapshot::builder_for(url.as_str()).build(engine)?;
+    // And again for what the kernel really replays: it may have passed over a checkpoint that is not whole, and there
+    // may be newer commits.
+    let mut newest = None;
+    for file in &snapshot.log_segment().listed.ascending_commit_files {
+        newest = read_commit(&log, file.version)?;
+    }
+    let version = snapshot.version();
+    if newest.is_none() {
+        newest = read_commit(&log, version)?;
+    }
+    let configuration = snapshot.table_configuration();
+    let (metadata, protocol) = (configuration.metadata(), configuration.protocol());
+    let features = [protocol.reader_features(), protocol.writer_features()];
+    protocol::check(&protocol::Claims {
+        reader_version: protocol.min_reader_version(),
+        writer_version: protocol.min_writer_version(),
+        features: features
+            .iter()
+            .flatten()
+            .flat_map(|f| f.iter())
+            .map(|f| f.as_ref().to_string())
+            .collect(),
+        configuration: metadata.configuration(),
+        schema_string: metadata.schema_string(),
+    })?;
+    let state = State {
+        version,
+        definition: Definition {
+            id: metadata.id().to_string(),
+            schema_string: metadata.schema_string().clone(),
+            partition_columns: metadata.partition_columns().to_vec(),
+            configuration: metadata.configuration().clone(),
+        },
+        transactions: live_files::live_transactions(&snapshot, engine)?,
+        timestamp: newest.as_ref().and_then(|(summary, _)| summary.timestamp()),
+        tip: newest.map(|(_, identity)| identity),
+    };
+    Ok((snapshot, state))
+}
+
+/// None: no such commit file.
+fn read_commit(log: &Path, version: u64) -> Result<Option<(CommitSummary, FileIdentity)>> {
+    let path = log.join(log_files::commit_name(version));
+    match log_files::read(&path)? {
+        None => Ok(None),
+        Some((bytes, identity)) => {
+            let summary = actions::parse_commit(&path.display().to_string(), &bytes)?;
+            Ok(Some((summary, identity)))
+        }
+    }
+}
+
+impl State {
+    fn whole(&self) -> Advance {
+        Advance {
+            version: self.version,
+            reset: true,
+            transactions: self.transactions.iter().map(|(k, v)| (k.clone(), *v)).collect(),
+            timestamp: self.timestamp,
+            table: Some(self.definition.clone()),
+        }
+    }
+
+    /// Moves on to the next version.
+    fn apply(&mut self, transactions: &[AppTransaction], timestamp: Option<i64>, tip: FileIdentity) {
+        for transaction in transactions {
+            self.transactions
+                .insert(transaction.app_id.clone(), transaction.version);
+        }
+        self.version += 1;
+        self.timestamp = timestamp;
+        self.tip = Some(tip);
+    }
+
+    /// The log no longer continues where we stand: it was cleaned up past us, or another table took the place. What
+    /// would be written at version + 1 might then be seen by nobody.
+    fn was_left_behind(&self, log: &Path) -> Result<bool> {
+        if let Some(tip) = self.tip {
+            let path = log.join(log_files::commit_name(self.version));
+            if log_files::identity(&path)? != Some(tip) {
+                return Ok(true);
+            }
+        }
+        Ok(log_files::last_checkpoint_version(log).is_some_and(|newest| newest > self.version))
+    }
+}
+
+impl Table {
+    pub fn open(directory: &Path) -> Result<Self> {
+        let url = Url::from_directory_path(directory)
+            .map_err(|()| ShimError::invalid(format!("{} is not an absolute path", directory.display())))?;
+        let log = log_of(directory);
+        log_files::remove_stale_temporaries(&log, log_files::TEMPORARY_LIFETIME);
+        let engine = engine::local()?;
+        let (snapshot, state) = load(&url, directory, &engine)?;
+        let replayer = Replayer {
+            url,
+            log,
+            engine,
+            newest: Mutex::new(snapshot),
+            rest_until: Mutex::new(Instant::now()),
+        };
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            replayer: Arc::new(replayer),
+            state: Mutex::new(state),
+            checkpointing: Mutex::new(None),
+        })
+    }
+
+    pub fn state(&self) -> Advance {
+        lock(&self.state).whole()
+    }
+
+    pub fn refresh(&self) -> Result<Advance> {
+        let log = &self.replayer.log;
+        let mut state = lock(&self.state);
+        // Read first, applied at the end: what an error cuts short must not be half known to the caller.
+        let mut seen = Vec::new();
+        for version in state.version + 1.. {
+            match read_commit(log, version)? {
+                Some((summary, _)) if summary.changes_table => return self.reload(&mut state),
+                Some(commit) => seen.push(commit),
+                None => break,
+            }
+        }
+        if seen.is_empty() && state.was_left_behind(log)? {
+            return self.reload(&mut state);
+        }
+        let mut transactions = BTreeMap::new();
+        for (summary, tip) in seen {
+            state.apply(&summary.transactions, summary.timestamp(), tip);
+            transactions.extend(summary.transactions.into_iter().map(|t| (t.app_id, t.version)));
+        }
+        Ok(Advance {
+            version: state.version,
+            reset: false,
+            transactions,
+            timestamp: state.timestamp,
+            table: None,
+        })
+    }
+
+    fn reload(&self, state: &mut State) -> Result<Advance> {
+        let (snapshot, loaded) = load(&self.replayer.url, &self.directory, &self.replayer.engine)?;
+        *lock(&self.replayer.newest) = snapshot;
+        *state = loaded;
+        Ok(state.whole())
+    }
+
+    pub fn commit(&self, read_version: u64, document: &str) -> Outcome<Advance> {
+        let commit: CommitDocument = match serde_json::from_str(document) {
+            Ok(commit) => commit,
+            Err(e) => return Outcome::Refused(ShimError::invalid(format!("the commit: {e}"))),
+        };
+        let mut state = lock(&self.state);
+        if state.version != read_version {
+            return Outcome::Conflict;
+        }
+        if let Err(e) = actions::check_commit(&commit, &state.definition.partition_columns) {
+            return Outcome::Refused(e);
+        }
+        match state.was_left_behind(&self.replayer.log) {
+            Ok(false) => {}
+            Ok(true) => return Outcome::Conflict,
+            Err(e) => return Outcome::Unknown(e),
+        }
+        let timestamp = now_ms();
+        let lines = self
+            .removed_files(&state, &commit)
+            .and_then(|removed| actions::commit_lines(&commit, read_version, &removed, timestamp));
+        let lines = match lines {
+            Ok(lines) => lines,
+            Err(e) if matches!(e.class, Class::Io | Class::Transient) => return Outcome::Unknown(e),
+            Err(e) => return Outcome::Refused(e),
+        };
+        let version = read_version + 1;
+        match log_files::put_if_absent(&self.replayer.log, &log_files::commit_name(version), &lines) {
+            Put::Placed(tip) => {
+                state.apply(&commit.transactions, Some(timestamp), tip);
+                self.start_checkpoint_if_due(&state);
+                Outcome::Committed(Advance {
+                    version,
+                    reset: false,
+                    transactions: commit.transactions.into_iter().map(|t| (t.app_id, t.version)).collect(),
+                    timestamp: Some(timestamp),
+                    table: None,
+                })
+            }
+            Put::Exists => Outcome::Conflict,
+            Put::Failed(e) => Outcome::Unknown(e),
+        }
+    }
+
+    fn removed_files(&self, state: &State, commit: &CommitDocument) -> Result<Vec<RemovedFile>> {
+        if commit.removes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let append_only = state.definition.configuration.get("delta.appendOnly");
+        if commit.data_change && append_only.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+            return Err(ShimError::invalid(
+                "the table is append-only (delta.appendOnly); files cannot be removed",
+            ));
+        }
+        let snapshot = self.replayer.snapshot_at(state.version)?;
+        let live = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
+        let mut by_path: HashMap<&str, &live_files::LiveFile> =
+            live.iter().map(|f| (f.file.path.as_str(), f)).collect();
+        let mut removed = Vec::with_capacity(commit.removes.len());
+        for path in &commit.removes {
+            let Some(live) = by_path.remove(path.as_str()) else {
+                return Err(ShimError::invalid(format!(
+                    "{path:?} is to be removed and is not a live file"
+                )));
+            };
+            removed.push(RemovedFile {
+                raw_path: live.raw_path.clone(),
+                size: live.file.size,
+                partition_values: live.file.partition_values.clone(),
+            });
+        }
+        Ok(removed)
+    }
+
+    /// In the background, one at a time, and with a rest of four times what the last one took: its cost grows with the
+    /// table, and a table of very many files must not spend a processor on writing them down again and again. What is
+    /// left out is covered by the next. A checkpoint that fails costs the next reader time and nothing else, so it
+    /// never fails a commit.
+    fn start_checkpoint_if_due(&self, state: &State) {
+        let interval = state.definition.configuration.get("delta.checkpointInterval");
+        let interval = interval
+            .and_then(|v| v.parse::<u64>().ok())
+            .filter(|n| *n > 0)
+            .unwrap_or(10);
+        if !state.version.is_multiple_of(interval) {
+            return;
+        }
+        if Instant::now() < *lock(&self.replayer.rest_until) {
+            return;
+        }
+        let mut running = lock(&self.checkpointing);
+        match running.take() {
+            Some(thread) if !thread.is_finished() => {
+                *running = Some(thread);
+                return;
+            }
+            Some(thread) => drop(thread.join()),
+            None => {}
+        }
+        let (replayer, version) = (Arc::clone(&self.replayer), state.version);
+        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
+            let started = Instant::now();
+            let written = replayer
+                .snapshot_at(version)
+                .and_then(|snapshot| checkpoint::write(&snapshot, replayer.engine.as_ref(), &replayer.log));
+            if let Err(e) = written {
+                warning::warn(&format!(
+                    "checkpoint of version {version} in {}: {e}",
+                    replayer.log.display()
+                ));
+            }
+            *lock(&replayer.rest_until) = Instant::now() + started.elapsed() * 4;
+        });
+        match thread {
+            Ok(thread) => *running = Some(thread),
+            Err(e) => warning::warn(&format!("checkpoint of version {version}: no thread: {e}")),
+        }
+    }
+
+    pub fn look(&self, version: u64, txn_id: &str) -> Result<(Standing, i64)> {
+        let log = &self.replayer.log;
+        let Some((summary, _)) = read_commit(log, version)? else {
+            return Ok((Standing::Absent, 0));
+        };
+        if summary.txn_id() != Some(txn_id) {
+            return Ok((Standing::Anothers, 0));
+        }
+        log_files::sync_entry(&log.join(log_files::commit_name(version)))?;
+        Ok((Standing::Ours, summary.timestamp().unwrap_or(0)))
+    }
+
+    pub fn history_line(&self, version: u64) -> Result<HistoryLine> {
+        let Some((summary, identity)) = read_commit(&self.replayer.log, version)? else {
+            return Err(ShimError::new(
+                Class::NotFound,
+                format!("version {version} of {} is not in the log", self.directory.display()),
+            ));
+        };
+        Ok(HistoryLine {
+            version,
+            timestamp: summary.timestamp().unwrap_or_else(|| identity.modified_ms()),
+            commit_info: summary.commit_info.unwrap_or(Value::Null),
+            transactions: summary.transactions,
+            added_files: summary.added_files,
+            removed_files: summary.removed_files,
+        })
+    }
+
+    pub fn changes(&self, version: u64) -> Result<actions::Changes> {
+        let path = self.replayer.log.join(log_files::commit_name(version));
+        let Some((bytes, _)) = log_files::read(&path)? else {
+            return Err(ShimError::new(
+                Class::NotFound,
+                format!("version {version} of {} is not in the log", self.directory.display()),
+            ));
+        };
+        actions::parse_changes(&path.display().to_string(), &bytes)
+    }
+
+    pub fn files(&self, version: u64) -> Result<Vec<DataFile>> {
+        let snapshot = self.replayer.snapshot_at(version)?;
+        let files = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
+        Ok(files.into_iter().map(|f| f.file).collect())
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if let Some(thread) = lock(&self.checkpointing).take() {
+            drop(thread.join());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault;
+    use crate::test_directory::TestDirectory;
+    use std::ffi::{c_char, c_int, CStr};
+    use std::fs;
+
+    const SCHEMA: &str = r#"{\"type\":\"struct\",\"fields\":[{\"name\":\"a\",\"type\":\"long\",\"nullable\":true,\"metadata\":{}},{\"name\":\"k\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}}]}"#;
+
+    fn definition(configuration: &str) -> String {
+        format!(
+            r#"{{"id":"5f1c1b8e-0000-4000-8000-000000000000","txnId":"create","engineInfo":"Inlet/test","name":"t",
+                "schemaString":"{SCHEMA}","partitionColumns":["k"],"configuration":{{{configuration}}}}}"#
+        )
+    }
+
+    fn new_table(dir: &TestDirectory) -> Table {
+        assert!(matches!(create(dir.path(), &definition("")), Outcome::Committed(())));
+        Table::open(dir.path()).unwrap()
+    }
+
+    fn commit_with(txn_id: &str, adds: &str, removes: &str, transactions: &str) -> String {
+        format!(
+            r#"{{"txnId":"{txn_id}","operation":"WRITE","engineInfo":"Inlet/test","dataChange":true,
+                "adds":[{adds}],"removes":[{removes}],"transactions":[{transactions}]}}"#
+        )
+    }
+
+    fn marker(txn_id: &str, app_id: &str, version: i64) -> String {
+        commit_with(
+            txn_id,
+            "",
+            "",
+            &format!(r#"{{"appId":"{app_id}","version":{version}}}"#),
+        )
+    }
+
+    fn committed(outcome: Outcome<Advance>) -> Advance {
+        match outcome {
+            Outcome::Committed(advance) => advance,
+            Outcome::Conflict => panic!("conflict"),
+            Outcome::Unknown(e) | Outcome::Refused(e) => panic!("{e:?}"),
+        }
+    }
+
+    #[test]
+    fn a_table_is_created_once() {
+        let dir = TestDirectory::new();
+        let table = dir.path().join("deep/er");
+        assert!(matches!(create(&table, &definition("")), Outcome::Committed(())));
+        assert!(matches!(create(&table, &definition("")), Outcome::Conflict));
+        let state = Table::open(&table).unwrap().state();
+        assert_eq!(state.version, 0);
+        assert_eq!(state.table.unwrap().partition_columns, vec!["k"]);
+    }
+
+    #[test]
+    fn properties_that_need_a_feature_are_refused_at_creation() {
+        let dir = TestDirectory::new();
+        for property in [
+            r#""delta.enableInCommitTimestamps":"true""#,
+            r#""delta.setTransactionRetentionDuration":"interval 1 day""#,
+        ] {
+            match create(dir.path(), &definition(property)) {
+                Outcome::Refused(e) => assert_eq!(e.class, Class::Unsupported),
+                _ => panic!("not refused"),
+            }
+        }
+        assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::NotFound);
+    }
+
+    #[test]
+    fn a_second_handle_sees_what_the_first_commits_and_conflicts_with_it() {
+        let dir = TestDirectory::new();
+        let first = new_table(&dir);
+        let second = Table::open(dir.path()).unwrap();
+        let advance = committed(first.commit(0, &marker("one", "app", 5)));
+        assert_eq!((advance.version, advance.transactions["app"]), (1, 5));
+        assert!(matches!(second.commit(0, &marker("two", "app", 6)), Outcome::Conflict));
+        assert_eq!(second.look(1, "two"), Ok((Standing::Anothers, 0)));
+        assert_eq!(second.look(1, "one").unwrap().0, Standing::Ours);
+        assert_eq!(second.look(2, "two"), Ok((Standing::Absent, 0)));
+        let seen = second.refresh().unwrap();
+        assert_eq!((seen.version, seen.reset, seen.transactions["app"]), (1, false, 5));
+        committed(second.commit(1, &marker("two", "app", 6)));
+        assert_eq!(first.refresh().unwrap().transactions["app"], 6);
+    }
+
+    #[test]
+    fn transactions_survive_checkpoints_and_may_go_down() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        for i in 0..25_u64 {
+            let version = if i == 24 { 3 } else { i64::try_from(i).unwrap() };
+            committed(table.commit(
+                i,
+                &marker(&format!("c{i}"), if i % 2 == 0 { "even" } else { "odd" }, version),
+            ));
+        }
+        let expected = BTreeMap::from([("even".to_string(), 3), ("odd".to_string(), 23)]);
+        assert_eq!(table.state().transactions, expected);
+        drop(table);
+        assert!(log_of(dir.path()).join(log_files::checkpoint_name(10)).exists());
+        assert!(log_files::last_checkpoint_version(&log_of(dir.path())).is_some());
+        assert_eq!(Table::open(dir.path()).unwrap().state().transactions, expected);
+        // From the checkpoint alone, as after a log clean-up.
+        for version in 0..10 {
+            fs::remove_file(log_of(dir.path()).join(log_files::commit_name(version))).unwrap();
+        }
+        assert_eq!(Table::open(dir.path()).unwrap().state().transactions, expected);
+    }
+
+    #[test]
+    fn live_files_come_back_as_they_were_added() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        let path = r"k=a b%2Fé/x 1.parquet";
+        let add = format!(
+            r#"{{"path":"{path}","size":7,"modificationTime":9,"partitionValues":{{"k":"a b/é"}},"stats":"{{\"numRecords\":1}}"}},
+               {{"path":"k=__HIVE_DEFAULT_PARTITION__/y.parquet","size":8,"modificationTime":9,"partitionValues":{{"k":null}}}}"#
+        );
+        committed(table.commit(0, &commit_with("one", &add, "", "")));
+        let mut files = table.files(1).unwrap();
+        files.sort_by_key(|f| f.size);
+        assert_eq!(files[0].path, path);
+        assert_eq!(files[0].partition_values["k"].as_deref(), Some("a b/é"));
+        assert_eq!(files[0].stats.as_deref(), Some(r#"{"numRecords":1}"#));
+        assert_eq!(files[1].partition_values["k"], None);
+        assert_eq!(files[1].stats, None);
+        assert_eq!(table.files(0).unwrap(), vec![]);
+
+        committed(table.commit(1, &commit_with("two", "", &format!("\"{path}\""), "")));
+        assert_eq!(table.files(2).unwrap().len(), 1);
+        assert_eq!(table.files(1).unwrap().len(), 2);
+        match table.commit(2, &commit_with("three", "", &format!("\"{path}\""), "")) {
+            Outcome::Refused(e) => assert!(e.message.contains("not a live file"), "{e}"),
+            _ => panic!("removed twice"),
+        }
+    }
+
+    #[test]
+    fn a_damaged_commit_is_corruption_when_opened_and_when_refreshed() {
+        for bytes in [&b""[..], b"{\"commitInfo\":{}}\n{\"add\":{\"pa"] {
+            let dir = TestDirectory::new();
+            let table = new_table(&dir);
+            fs::write(log_of(dir.path()).join(log_files::commit_name(1)), bytes).unwrap();
+            assert_eq!(table.refresh().unwrap_err().class, Class::Corruption);
+            assert_eq!(table.look(1, "x").unwrap_err().class, Class::Corruption);
+            let error = Table::open(dir.path()).err().unwrap();
+            assert_eq!(error.class, Class::Corruption);
+            assert!(error.message.contains("00000000000000000001.json"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_handle_that_was_left_behind_writes_nothing() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        let other = Table::open(dir.path()).unwrap();
+        for i in 0..12_u64 {
+            committed(other.commit(i, &marker(&format!("c{i}"), "app", 1)));
+        }
+        drop(other);
+        for version in 0..10 {
+            fs::remove_file(log_of(dir.path()).join(log_files::commit_name(version))).unwrap();
+        }
+        assert!(matches!(table.commit(0, &marker("late", "app", 2)), Outcome::Conflict));
+        assert!(!log_of(dir.path()).join(log_files::commit_name(1)).exists());
+        let advance = table.refresh().unwrap();
+        assert!(advance.reset);
+        assert_eq!(advance.version, 12);
+        committed(table.commit(12, &marker("late", "app", 2)));
+    }
+
+    #[test]
+    fn a_hint_that_names_nothing_is_corruption() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        fs::write(
+            log_of(dir.path()).join("_last_checkpoint"),
+            br#"{"version":7,"size":3}"#,
+        )
+        .unwrap();
+        assert!(matches!(table.commit(0, &marker("one", "app", 1)), Outcome::Conflict));
+        assert_eq!(table.refresh().unwrap_err().class, Class::Corruption);
+        assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::Corruption);
+    }
+
+    #[test]
+    fn a_table_that_changes_is_loaded_anew() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        let first = fs::read_to_string(log_of(dir.path()).join(log_files::commit_name(0))).unwrap();
+        let metadata = first.lines().find(|l| l.contains("metaData")).unwrap();
+        let changed = metadata.replace(
+            r#""configuration":{}"#,
+            r#""configuration":{"delta.checkpointInterval":"5"}"#,
+        );
+        fs::write(log_of(dir.path()).join(log_files::commit_name(1)), &changed).unwrap();
+        let advance = table.refresh().unwrap();
+        assert!(advance.reset);
+        assert_eq!(advance.table.unwrap().configuration["delta.checkpointInterval"], "5");
+        let expiring = metadata.replace(
+            r#""configuration":{}"#,
+            r#""configuration":{"delta.setTransactionRetentionDuration":"interval 1 day"}"#,
+        );
+        fs::write(log_of(dir.path()).join(log_files::commit_name(2)), &expiring).unwrap();
+        assert_eq!(table.refresh().unwrap_err().class, Class::Unsupported);
+        assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::Unsupported);
+    }
+
+    /// Fails at the point of a thread's choosing, so that tests do not disturb each other.
+    mod failing {
+        use super::*;
+        use std::cell::Cell;
+
+        thread_local! {
+            static ARMED: Cell<Option<(&'static str, c_int)>> = const { Cell::new(None) };
+        }
+
+        extern "C" fn hook(name: *const c_char) -> c_int {
+            // SAFETY: the names are C string literals.
+            let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
+            ARMED.with(|armed| match armed.get() {
+                Some((point, errno)) if point == name => errno,
+                _ => 0,
+            })
+        }
+
+        pub fn at<T>(point: &'static str, errno: c_int, body: impl FnOnce() -> T) -> T {
+            fault::set_hook(Some(hook));
+            ARMED.with(|armed| armed.set(Some((point, errno))));
+            let result = body();
+            ARMED.with(|armed| armed.set(None));
+            result
+        }
+    }
+
+    #[test]
+    fn an_error_before_the_link_leaves_nothing_and_is_still_unknown() {
+        const ENOSPC: c_int = 28;
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        for point in [
+            "lake.before_commit_write",
+            "lake.after_commit_write",
+            "lake.after_commit_fsync",
+            "lake.before_commit_link",
+        ] {
+            match failing::at(point, ENOSPC, || table.commit(0, &marker("one", "app", 1))) {
+                Outcome::Unknown(e) => {
+                    assert_eq!(e.class, Class::Io);
+                    assert!(e.message.contains("No space left on device"), "{e}");
+                }
+                _ => panic!("not unknown at {point}"),
+            }
+            assert_eq!(table.look(1, "one"), Ok((Standing::Absent, 0)));
+            assert_eq!(
+                fs::read_dir(log_of(dir.path())).unwrap().count(),
+                1,
+                "{point} left a file"
+            );
+        }
+        committed(table.commit(0, &marker("one", "app", 1)));
+    }
+
+    #[test]
+    fn an_error_after_the_link_is_unknown_and_the_commit_stands() {
+        const EIO: c_int = 5;
+        for point in ["lake.after_commit_link", "lake.after_commit_dirsync"] {
+            let dir = TestDirectory::new();
+            let table = new_table(&dir);
+            match failing::at(point, EIO, || table.commit(0, &marker("one", "app", 1))) {
+                Outcome::Unknown(e) => assert_eq!(e.class, Class::Io),
+                _ => panic!("not unknown at {point}"),
+            }
+            assert_eq!(table.look(1, "one").unwrap().0, Standing::Ours);
+            assert_eq!(table.state().version, 0);
+            assert_eq!(table.refresh().unwrap().transactions["app"], 1);
+        }
+    }
+
+    #[test]
+    fn a_torn_temporary_of_a_dead_writer_is_no_commit() {
+        let dir = TestDirectory::new();
+        drop(new_table(&dir));
+        let (temporary, _) = log_files::Temporary::create(&log_of(dir.path()), &log_files::commit_name(1)).unwrap();
+        fs::write(&temporary.path, b"{\"add\":").unwrap();
+        assert_eq!(Table::open(dir.path()).unwrap().state().version, 0);
+    }
+}
