@@ -1,0 +1,38 @@
+// The table function inlet_chunks(): the chunks bound to the connection that asks, handed to DuckDB by reference.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "duck/database.h"
+
+namespace inlet::duck {
+
+/// Which chunks each connection of a database sees. Thread safe. The function is registered once per database, since
+/// DuckDB keeps functions in the catalog; the connection's id says whose chunks are meant.
+class ChunkScans {
+ public:
+  void bind(std::uint64_t connection_id, const ChunkScan& scan);
+  void unbind(std::uint64_t connection_id);
+
+  struct Bound {
+    Schema schema;
+    std::vector<const DataChunk*> chunks;  // none of them empty: an empty one would end the scan
+    std::size_t rows = 0;
+  };
+  /// nullptr: nothing bound. What a running query holds stays alive after unbind.
+  std::shared_ptr<const Bound> find(std::uint64_t connection_id) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::uint64_t, std::shared_ptr<const Bound>> bound_;
+};
+
+/// Registers inlet_chunks() in the connection's database. `scans` outlives the database.
+Status register_inlet_chunks(duckdb_connection connection, ChunkScans& scans);
+
+}  // namespace inlet::duck

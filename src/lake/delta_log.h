@@ -1,0 +1,78 @@
+// The one place where delta_shim is called and its errors become Status: a table's log, as calls with types.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "lake/commit_decision.h"
+#include "lake/table.h"
+
+struct delta_shim_table;
+
+namespace inlet::lake {
+
+/// How the table moved: all of it after a load (`definition` is there), otherwise what commits added.
+struct LogAdvance {
+  struct Definition {
+    std::string id;
+    std::string schema_json;
+    std::vector<std::string> partition_columns;
+    std::map<std::string, std::string> properties;
+  };
+  TableVersion version;
+  std::optional<Timestamp> timestamp;  // of the newest commit, if it was read
+  std::unordered_map<std::string, std::int64_t> transactions;
+  std::optional<Definition> definition;
+};
+
+/// How one write ended. `advance` is there when committed, `error` when unknown or refused.
+struct LogWrite {
+  Outcome outcome = Outcome::kUnknown;
+  std::optional<LogAdvance> advance;
+  Status error;
+};
+
+struct LogLook {
+  Standing standing = Standing::kAbsent;
+  Timestamp timestamp;  // of our commit
+};
+
+/// Thread safe: calls are serialised inside, but for changes() and files().
+class DeltaLog {
+ public:
+  /// NotFound: no table there. InvalidArgument "lake.unsupported_table": a feature or property Inlet does not write.
+  static Result<std::shared_ptr<DeltaLog>> open(const std::string& directory);
+
+  /// Writes version 0. Committed, conflict (a table stands there), unknown or refused.
+  static LogWrite create(const std::string& directory, const TableDefinition& definition, std::string_view schema_json,
+                         const std::string& table_id, const std::string& txn_id);
+
+  const std::string& directory() const { return directory_; }
+
+  Result<LogAdvance> state();
+  Result<LogAdvance> refresh();
+  LogWrite write(TableVersion read_version, const Commit& commit, const std::string& txn_id);
+  Result<LogLook> look(TableVersion version, const std::string& txn_id);
+  /// NotFound: not in the log.
+  Result<HistoryEntry> history_entry(TableVersion version);
+  Result<VersionChanges> changes(TableVersion version);
+  Result<std::vector<LiveFile>> files(TableVersion version);
+
+ private:
+  struct FreeTable {
+    void operator()(delta_shim_table* table) const;
+  };
+  DeltaLog(std::string directory, delta_shim_table* table) : directory_(std::move(directory)), table_(table) {}
+
+  const std::string directory_;
+  const std::unique_ptr<delta_shim_table, FreeTable> table_;
+};
+
+}  // namespace inlet::lake

@@ -1,0 +1,42 @@
+// Table and Snapshot on a DeltaLog.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "lake/commit_loop.h"
+#include "lake/delta_log.h"
+#include "lake/table.h"
+
+namespace inlet::lake {
+
+class DeltaTable final : public Table, private CommitLog {
+ public:
+  /// NotFound: no table in `directory`. InvalidArgument: a feature, property or column type Inlet does not write.
+  static Result<std::unique_ptr<DeltaTable>> open(const std::string& name, const std::string& directory);
+
+  const std::string& name() const override { return name_; }
+  const std::string& directory() const override { return log_->directory(); }
+  SnapshotPtr snapshot() const override;
+  Result<SnapshotPtr> refresh() override;
+  Result<Committed> commit(const CommitPlan& plan, const std::function<bool()>& should_stop) override;
+  Result<VersionChanges> changes(TableVersion version) override { return log_->changes(version); }
+  Result<std::vector<LiveFile>> files_at(TableVersion version) override { return log_->files(version); }
+  Result<std::vector<HistoryEntry>> history(std::size_t limit) override;
+
+ private:
+  class DeltaSnapshot;
+
+  DeltaTable(std::string name, std::shared_ptr<DeltaLog> log) : name_(std::move(name)), log_(std::move(log)) {}
+
+  Status apply(LogAdvance advance);
+  Write write(TableVersion read_version, const Commit& commit, const std::string& txn_id) override;
+  Result<Look> look(TableVersion version, const std::string& txn_id) override;
+  void pause(std::chrono::milliseconds duration, const std::function<bool()>& should_stop) override;
+
+  const std::string name_;
+  const std::shared_ptr<DeltaLog> log_;
+  std::shared_ptr<const DeltaSnapshot> snapshot_;
+};
+
+}  // namespace inlet::lake

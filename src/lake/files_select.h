@@ -1,0 +1,31 @@
+// The SELECT that reads a table's data files as rows of the table. Pure functions; the connection it runs on knows
+// inlet_file_value() (duck/file_values.h), with the partition values of every file.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "duck/file_values.h"
+#include "lake/table.h"
+
+namespace inlet::lake {
+
+struct FilesSelectInput {
+  Schema columns;  // of the table, in order
+  std::vector<std::string> partition_columns;
+  std::string files;  // SQL of the list of files, absolute paths; empty: no file, and so no row
+};
+
+/// Data columns are read by name and cast to the table's type, NULL where an older file lacks them; partition columns
+/// come from inlet_file_value(), the n-th value being that of partition_columns[n].
+std::string files_select_sql(const FilesSelectInput& input);
+
+/// The values of `file` for inlet_file_value(), in the order of `partition_columns`.
+duck::FileValues::Values file_values(const LiveFile& file, const std::vector<std::string>& partition_columns);
+
+/// DuckDB takes every path for a pattern: brackets make each special character stand for itself.
+std::string literal_pattern(std::string_view path);
+
+}  // namespace inlet::lake
