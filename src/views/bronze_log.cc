@@ -1,0 +1,57 @@
+#include "views/bronze_log.h"
+
+#include <filesystem>
+
+#include "lake/files_select.h"
+
+namespace inlet::views {
+
+std::string Events::over(std::string_view sql) const {
+  return "WITH inlet_source AS NOT MATERIALIZED (" + select_ + ") " + std::string(sql);
+}
+
+void FilesInUse::take(const std::string& file, duck::FileValues::Values values) {
+  const std::scoped_lock lock(mutex_);
+  if (readers_[file]++ == 0) values_->set(file, std::move(values));
+}
+
+void FilesInUse::give_back(const std::string& file) {
+  const std::scoped_lock lock(mutex_);
+  const auto readers = readers_.find(file);
+  if (readers == readers_.end() || --readers->second > 0) return;
+  readers_.erase(readers);
+  values_->erase(file);
+}
+
+Result<BronzeLog> BronzeLog::open(lake::Lake& lake, const std::string& table, duck::Connection connection,
+                                  std::shared_ptr<FilesInUse> files) {
+  INLET_ASSIGN_OR_RETURN(auto opened, lake.open(table));
+  return BronzeLog(std::move(opened), std::move(connection), std::move(files));
+}
+
+Result<BronzePosition> BronzeLog::position_of(TableVersion version) {
+  INLET_ASSIGN_OR_RETURN(const auto changes, table_->changes(version));
+  return BronzePosition{table_id(), version, changes.txn_id, changes.timestamp};
+}
+
+Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files,
+                              const std::function<Status(const Events&)>& use) {
+  const auto snapshot = table_->snapshot();
+  std::string list;
+  std::vector<std::string> known;
+  for (const auto& file : files) {
+    std::string path =
+        std::filesystem::path(file.path).is_absolute() ? file.path : table_->directory() + "/" + file.path;
+    list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
+    files_in_use_->take(path, lake::file_values(file, snapshot->partition_columns()));
+    known.push_back(std::move(path));
+  }
+  if (!list.empty()) list += "]";
+  const std::string select = lake::files_select_sql(
+      {.columns = snapshot->schema(), .partition_columns = snapshot->partition_columns(), .files = list});
+  const Status status = use(Events(connection_, select));
+  for (const auto& path : known) files_in_use_->give_back(path);
+  return status;
+}
+
+}  // namespace inlet::views

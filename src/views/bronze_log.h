@@ -1,0 +1,94 @@
+// The bronze table as the views see it: versions, and the events of each as SQL.
+//
+// Rule 6: a view consumes bronze versions, from memory when it is given exactly the next one, otherwise from here. Both
+// ways hand out an `Events`, so that the two have one meaning.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "duck/database.h"
+#include "duck/file_values.h"
+#include "lake/table.h"
+
+namespace inlet::views {
+
+/// Where in the life of the bronze table a state or a published table stands.
+struct BronzePosition {
+  std::string table_id;
+  TableVersion version{-1};
+  std::string txn_id;   // of the commit that made the version
+  Timestamp timestamp;  // of the same: `processing_time`
+  friend bool operator==(const BronzePosition&, const BronzePosition&) = default;
+};
+
+/// Events as the relation `inlet_source`.
+class Events {
+ public:
+  Events(duck::Connection& connection, std::string select) : connection_(connection), select_(std::move(select)) {}
+
+  /// "WITH inlet_source AS (…) <sql>"
+  std::string over(std::string_view sql) const;
+  Result<duck::QueryResult> query(std::string_view sql) const { return connection_.query(over(sql)); }
+  duck::Connection& connection() const { return connection_; }
+
+ private:
+  duck::Connection& connection_;
+  std::string select_;
+};
+
+/// Which files are being read, by how many: the partition values of a file are known for as long as somebody reads it.
+/// Thread safe.
+class FilesInUse {
+ public:
+  /// `values` is what inlet_file_value() of the database looks into.
+  explicit FilesInUse(std::shared_ptr<duck::FileValues> values) : values_(std::move(values)) {}
+  void take(const std::string& file, duck::FileValues::Values values);
+  void give_back(const std::string& file);
+
+ private:
+  const std::shared_ptr<duck::FileValues> values_;
+  std::mutex mutex_;
+  std::map<std::string, std::size_t> readers_;  // guarded by mutex_
+};
+
+/// Not thread safe, but for interrupt(): each thread that reads the log has its own.
+class BronzeLog {
+ public:
+  /// NotFound: no such table. `files` is shared by all who read files by way of the connection's database.
+  static Result<BronzeLog> open(lake::Lake& lake, const std::string& table, duck::Connection connection,
+                                std::shared_ptr<FilesInUse> files);
+
+  const Schema& schema() const { return table_->snapshot()->schema(); }
+  const std::string& table_id() const { return table_->snapshot()->table_id(); }
+  TableVersion newest() const { return table_->snapshot()->version(); }
+  /// Looks at the log.
+  Status refresh() { return table_->refresh().status(); }
+
+  Result<lake::VersionChanges> changes(TableVersion version) { return table_->changes(version); }
+  Result<BronzePosition> position_of(TableVersion version);
+  /// NotFound: not in the log any more.
+  Result<std::vector<lake::LiveFile>> files_at(TableVersion version) { return table_->files_at(version); }
+
+  /// Runs `use` over the rows of `files`, which belong to this table.
+  Status with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use);
+
+  /// From any thread: what runs in with_events() ends with Cancelled.
+  void interrupt() { connection_.interrupt(); }
+
+ private:
+  BronzeLog(std::unique_ptr<lake::Table> table, duck::Connection connection, std::shared_ptr<FilesInUse> files)
+      : table_(std::move(table)), connection_(std::move(connection)), files_in_use_(std::move(files)) {}
+
+  std::unique_ptr<lake::Table> table_;
+  duck::Connection connection_;
+  std::shared_ptr<FilesInUse> files_in_use_;
+};
+
+}  // namespace inlet::views

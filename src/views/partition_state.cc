@@ -1,0 +1,302 @@
+#include "views/partition_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace inlet::views {
+namespace {
+
+constexpr std::size_t kArenaBlock = 64U << 10U;
+
+// What a column of the key looks like: a mark, then nothing, a value of fixed width, or a length and a text.
+constexpr char kNull = 0;
+constexpr char kValue = 1;
+
+void append_raw(std::string& bytes, const void* data, std::size_t size) {
+  bytes.append(static_cast<const char*>(data), size);
+}
+
+std::uint32_t read_length(const char* at) {
+  std::uint32_t length = 0;
+  std::memcpy(&length, at, sizeof length);
+  return length;
+}
+
+// One number for all that SQL takes for the same.
+double canonical(double value) {
+  if (std::isnan(value)) return std::numeric_limits<double>::quiet_NaN();
+  return value == 0 ? 0.0 : value;
+}
+
+// Bytes of a key's column from its mark on.
+std::size_t part_size(const char* at, Physical physical) {
+  if (*at == kNull) return 1;
+  if (physical == Physical::kText) return 1 + sizeof(std::uint32_t) + read_length(at + 1);
+  return 1 + width_of(physical);
+}
+
+// 10^38: the first number that DECIMAL(38) does not hold.
+Int128 decimal_limit() {
+  Int128 limit = 1;
+  for (int i = 0; i < 38; ++i) limit *= 10;
+  return limit;
+}
+
+Status overflow() { return {StatusCode::kInvalidArgument, "view.sum_overflow", "a sum has more than 38 digits"}; }
+
+Status merge_sum(StateColumn& column, std::size_t row, const VectorReader& values, std::size_t from) {
+  if (values.is_null(from)) return Status::ok();
+  if (column.is_null(row)) {
+    column.assign(row, values, from);
+    return Status::ok();
+  }
+  switch (column.physical()) {
+    case Physical::kInt64: column.value<std::int64_t>(row) += values.value<std::int64_t>(from); return Status::ok();
+    case Physical::kDouble: column.value<double>(row) += values.value<double>(from); return Status::ok();
+    case Physical::kInt128: {
+      static const Int128 limit = decimal_limit();
+      auto& cell = column.value<duckdb_hugeint>(row);
+      const Int128 sum = to_int128(cell) + to_int128(values.value<duckdb_hugeint>(from));
+      if (sum >= limit || sum <= -limit) return overflow();
+      cell = to_hugeint(sum);
+      return Status::ok();
+    }
+    default: return {StatusCode::kInternal, "view.plan", "a sum is kept in a column of another type"};
+  }
+}
+
+// Chan, Golub, LeVeque: Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1979.
+void merge_moments(StateColumn* columns, std::size_t row, const VectorReader* values, std::size_t from) {
+  if (values[0].is_null(from) || values[0].value<std::int64_t>(from) == 0) return;
+  if (columns[0].is_null(row) || columns[0].value<std::int64_t>(row) == 0) {
+    for (std::size_t i = 0; i < 3; ++i) columns[i].assign(row, values[i], from);
+    return;
+  }
+  auto& n = columns[0].value<std::int64_t>(row);
+  auto& mean = columns[1].value<double>(row);
+  auto& m2 = columns[2].value<double>(row);
+  const auto n_b = static_cast<double>(values[0].value<std::int64_t>(from));
+  const auto n_a = static_cast<double>(n);
+  const double delta = values[1].value<double>(from) - mean;
+  const double total = n_a + n_b;
+  m2 += values[2].value<double>(from) + delta * delta * n_a * n_b / total;
+  mean += delta * n_b / total;
+  n += values[0].value<std::int64_t>(from);
+}
+
+void merge_pick(const Merge& merge, StateColumn* columns, std::size_t row, const VectorReader* values,
+                std::size_t from) {
+  const std::size_t last = merge.width - 1;
+  if (values[last].is_null(from)) return;
+  if (!columns[last].is_null(row)) {
+    int order = 0;
+    for (std::size_t i = 1; i < merge.width && order == 0; ++i) order = columns[i].compare(row, values[i], from);
+    if (merge.kind == Merge::Kind::kPickSmallest ? order <= 0 : order >= 0) return;
+  }
+  for (std::size_t i = 0; i < merge.width; ++i) columns[i].assign(row, values[i], from);
+}
+
+}  // namespace
+
+// ---- KeyCodec -------------------------------------------------------------------------------------------------------
+
+void KeyCodec::append(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t row) const {
+  for (std::size_t i = 0; i < types_.size(); ++i) {
+    const auto& column = columns[i];
+    if (column.is_null(row)) {
+      bytes.push_back(kNull);
+      continue;
+    }
+    bytes.push_back(kValue);
+    switch (column.physical()) {
+      case Physical::kText: {
+        const auto text = column.text(row);
+        const auto length = static_cast<std::uint32_t>(text.size());
+        append_raw(bytes, &length, sizeof length);
+        bytes.append(text);
+        break;
+      }
+      case Physical::kDouble: {
+        const double value = canonical(column.value<double>(row));
+        append_raw(bytes, &value, sizeof value);
+        break;
+      }
+      default: append_raw(bytes, column.bytes(row), width_of(column.physical()));
+    }
+  }
+}
+
+void KeyCodec::append_part(std::string& bytes, std::string_view key, std::size_t column) const {
+  const char* at = key.data();
+  for (std::size_t i = 0; i < column; ++i) at += part_size(at, physical_of(types_[i]));
+  bytes.append(at, part_size(at, physical_of(types_[column])));
+}
+
+void KeyCodec::write(std::string_view key, duck::DataChunk& chunk, std::size_t row) const {
+  const char* at = key.data();
+  for (std::size_t i = 0; i < types_.size(); ++i) {
+    const Physical physical = physical_of(types_[i]);
+    if (*at == kNull) {
+      chunk.set_null(i, row);
+    } else if (physical == Physical::kText) {
+      chunk.set_string(i, row, {at + 1 + sizeof(std::uint32_t), read_length(at + 1)});
+    } else {
+      write_cell(chunk, i, row, physical, reinterpret_cast<const std::byte*>(at + 1));
+    }
+    at += part_size(at, physical);
+  }
+}
+
+// ---- PartitionState -------------------------------------------------------------------------------------------------
+
+PartitionState::PartitionState(const ViewPlan& plan, const KeyCodec& keys)
+    : plan_(plan),
+      keys_(keys),
+      distinct_counts_(plan.distinct_counts.size()),
+      distinct_values_(distinct_counts_.size()) {
+  const std::size_t partials_end = plan.state.columns.size() - plan.distinct_counts.size();
+  for (std::size_t i = plan.keys; i < partials_end; ++i) columns_.emplace_back(plan.state.columns[i].type);
+}
+
+std::string_view PartitionState::key_at(KeyPointer pointer) {
+  return {pointer + sizeof(std::uint32_t), read_length(pointer)};
+}
+
+const char* PartitionState::keep(std::string_view key) {
+  const std::size_t size = sizeof(std::uint32_t) + key.size();
+  if (arena_.empty() || arena_free_ < size) {
+    arena_free_ = std::max(kArenaBlock, size);
+    arena_.push_back(std::make_unique<char[]>(arena_free_));
+    arena_used_ += arena_free_;
+    block_end_ = arena_.back().get() + arena_free_;
+  }
+  char* at = block_end_ - arena_free_;
+  const auto length = static_cast<std::uint32_t>(key.size());
+  std::memcpy(at, &length, sizeof length);
+  std::memcpy(at + sizeof length, key.data(), key.size());
+  arena_free_ -= size;
+  return at;
+}
+
+std::size_t PartitionState::row_of(std::string_view key) {
+  if (const auto found = index_.find(key); found != index_.end()) return found->second;
+  const auto row = static_cast<std::uint32_t>(row_keys_.size());
+  const char* kept = keep(key);
+  index_.emplace(kept, row);
+  row_keys_.push_back(kept);
+  for (auto& column : columns_) column.append_null();
+  for (auto& counts : distinct_counts_) counts.push_back(0);
+  return row;
+}
+
+Status PartitionState::merge(std::size_t row, const std::vector<VectorReader>& partials, std::size_t from) {
+  for (const auto& merge : plan_.merges) {
+    const std::size_t first = merge.column - plan_.keys;
+    switch (merge.kind) {
+      case Merge::Kind::kSum: INLET_RETURN_IF_ERROR(merge_sum(columns_[first], row, partials[first], from)); break;
+      case Merge::Kind::kMin:
+      case Merge::Kind::kMax: {
+        if (partials[first].is_null(from)) break;
+        auto& column = columns_[first];
+        const int order = column.is_null(row) ? 0 : column.compare(row, partials[first], from);
+        const bool replaces = merge.kind == Merge::Kind::kMin ? order > 0 : order < 0;
+        if (column.is_null(row) || replaces) column.assign(row, partials[first], from);
+        break;
+      }
+      case Merge::Kind::kMoments: merge_moments(&columns_[first], row, &partials[first], from); break;
+      case Merge::Kind::kPickSmallest:
+      case Merge::Kind::kPickLargest: merge_pick(merge, &columns_[first], row, &partials[first], from); break;
+    }
+  }
+  return Status::ok();
+}
+
+void PartitionState::add_distinct(std::size_t index, std::size_t row, const VectorReader& values, std::size_t from) {
+  auto& distinct = distinct_values_[index];
+  const auto row32 = static_cast<std::uint32_t>(row);
+  bool is_new = false;
+  const Physical physical = values.physical();
+  if (physical == Physical::kText || physical == Physical::kInt128) {
+    std::string entry(reinterpret_cast<const char*>(&row32), sizeof row32);
+    if (physical == Physical::kText) {
+      entry += values.text(from);
+    } else {
+      append_raw(entry, values.bytes(from), sizeof(duckdb_hugeint));
+    }
+    const std::size_t size = entry.size();
+    is_new = distinct.texts.insert(std::move(entry)).second;
+    if (is_new && size > 15) distinct.text_bytes += size;
+  } else {
+    DistinctValues::Packed entry{0, row32};
+    if (physical == Physical::kDouble) {
+      const double value = canonical(values.value<double>(from));
+      std::memcpy(&entry.value, &value, sizeof value);
+    } else {
+      std::memcpy(&entry.value, values.bytes(from), width_of(physical));
+    }
+    is_new = distinct.packed.insert(entry).second;
+  }
+  if (is_new) ++distinct_counts_[index][row];
+}
+
+std::size_t PartitionState::bytes() const {
+  std::size_t sum = arena_used_ + row_keys_.capacity() * sizeof(KeyPointer) +
+                    index_.bucket_count() * (sizeof(std::pair<KeyPointer, std::uint32_t>) + 1);
+  for (const auto& column : columns_) sum += column.bytes();
+  for (const auto& counts : distinct_counts_) sum += counts.capacity() * sizeof(std::int64_t);
+  for (const auto& distinct : distinct_values_) {
+    sum += distinct.packed.bucket_count() * (sizeof(DistinctValues::Packed) + 1);
+    sum += distinct.texts.bucket_count() * (sizeof(std::string) + 1) + distinct.text_bytes;
+  }
+  return sum;
+}
+
+void PartitionState::write_rows(std::size_t begin, std::size_t end, duck::DataChunk& chunk) const {
+  for (std::size_t row = begin; row < end; ++row) keys_.write(key_at(row_keys_[row]), chunk, row - begin);
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    for (std::size_t row = begin; row < end; ++row) columns_[i].write(row, chunk, plan_.keys + i, row - begin);
+  }
+  for (std::size_t i = 0; i < distinct_counts_.size(); ++i) {
+    std::copy(distinct_counts_[i].begin() + static_cast<std::ptrdiff_t>(begin),
+              distinct_counts_[i].begin() + static_cast<std::ptrdiff_t>(end),
+              chunk.values<std::int64_t>(plan_.distinct_counts[i].column));
+  }
+  chunk.set_rows(end - begin);
+}
+
+std::vector<duck::DataChunk> PartitionState::distinct_pairs(std::size_t index) const {
+  Schema schema;
+  schema.columns.assign(plan_.state.columns.begin(),
+                        plan_.state.columns.begin() + static_cast<std::ptrdiff_t>(plan_.keys));
+  schema.columns.push_back({"v", plan_.distinct_counts[index].type, false});
+  const Physical physical = physical_of(plan_.distinct_counts[index].type);
+  std::vector<duck::DataChunk> chunks;
+  std::size_t to = duck::DataChunk::kCapacity;
+  const auto next = [&](std::uint32_t row) {
+    if (to == duck::DataChunk::kCapacity) {
+      chunks.emplace_back(schema);
+      to = 0;
+    }
+    keys_.write(key_at(row_keys_[row]), chunks.back(), to);
+    chunks.back().set_rows(++to);
+  };
+  const auto& distinct = distinct_values_[index];
+  for (const auto& entry : distinct.packed) {
+    next(entry.row);
+    write_cell(chunks.back(), plan_.keys, to - 1, physical, reinterpret_cast<const std::byte*>(&entry.value));
+  }
+  for (const auto& entry : distinct.texts) {
+    next(read_length(entry.data()));
+    const auto value = std::string_view(entry).substr(sizeof(std::uint32_t));
+    if (physical == Physical::kText) {
+      chunks.back().set_string(plan_.keys, to - 1, value);
+    } else {
+      write_cell(chunks.back(), plan_.keys, to - 1, physical, reinterpret_cast<const std::byte*>(value.data()));
+    }
+  }
+  return chunks;
+}
+
+}  // namespace inlet::views

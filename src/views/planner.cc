@@ -1,0 +1,133 @@
+#include "views/planner.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+#include "views/from_clause.h"
+#include "views/maintained_plan.h"
+#include "views/recompute_plan.h"
+#include "views/refusal.h"
+#include "views/sample_check.h"
+#include "views/sql_tree.h"
+#include "views/view_query.h"
+
+namespace inlet::views {
+namespace {
+
+// Raised when the same plan comes to mean other rows: state of an earlier format is then rebuilt.
+constexpr std::string_view kPlanFormat = "1";
+
+// FNV-1a over texts with their lengths, so that no two lists of texts run together.
+class Fingerprint {
+ public:
+  void add(std::string_view text) {
+    add_bytes(std::to_string(text.size()) + ":");
+    add_bytes(text);
+  }
+  void add(std::size_t number) { add(std::to_string(number)); }
+
+  std::string hex() const {
+    std::string digits(16, '0');
+    for (std::size_t i = 0; i < digits.size(); ++i) digits[i] = "0123456789abcdef"[(hash_ >> (60 - 4 * i)) & 15U];
+    return digits;
+  }
+
+ private:
+  void add_bytes(std::string_view text) {
+    for (const char c : text) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+
+  std::uint64_t hash_ = 0xcbf29ce484222325ULL;
+};
+
+std::string fingerprint_of(const ViewPlan& plan, const PlannerInput& input) {
+  Fingerprint print;
+  print.add(kPlanFormat);
+  print.add(static_cast<std::size_t>(plan.kind));
+  for (const auto& sql : {plan.partial_sql, plan.final_sql, plan.reference_sql}) print.add(sql);
+  for (const auto& distinct : plan.distinct_counts) print.add(distinct.sql);
+  for (const auto& merge : plan.merges) {
+    print.add(static_cast<std::size_t>(merge.kind));
+    print.add(merge.column);
+    print.add(merge.width);
+  }
+  for (const auto& schema : {plan.state, plan.output_schema(), input.events}) {
+    print.add(schema.columns.size());
+    for (const auto& column : schema.columns) {
+      print.add(column.name);
+      print.add(column.type.to_pipeline());
+    }
+  }
+  for (const auto& name : plan.partition_by) print.add(name);
+  // Only the dimensions that the view reads: a change of another one rebuilds nothing.
+  for (const auto& dimension : input.dimensions) {
+    const std::string table = "inlet_dimensions." + dimension.name;
+    const std::string quoted = "inlet_dimensions." + duck::quote_identifier(dimension.name);
+    if (plan.reference_sql.find(table) == std::string::npos && plan.reference_sql.find(quoted) == std::string::npos)
+      continue;
+    print.add(dimension.name);
+    print.add(dimension.fingerprint);
+  }
+  return print.hex();
+}
+
+Status check_partition_by(ViewPlan& plan, const PlannerInput& input, const Refusal& refuse) {
+  for (const auto& name : input.view.partition_by) {
+    const auto found = std::find_if(plan.output.begin(), plan.output.end(),
+                                    [&](const OutputColumn& o) { return equal_ignoring_case(o.column.name, name); });
+    if (found == plan.output.end())
+      return refuse.with_id("view.partition_by", "partition_by names " + name + ", which is no output column", nullptr,
+                            "a partition is the value of a column", "name a column of the SELECT list");
+    if (plan.kind == ViewPlan::Kind::kAggregate && !found->key)
+      return refuse.with_id("view.partition_by", "partition_by names " + name + ", which shows no key as it is",
+                            nullptr, "a row of the view would move from partition to partition",
+                            "name a column that is a key of GROUP BY");
+    plan.partition_by.push_back(found->column.name);
+  }
+  return Status::ok();
+}
+
+Result<ViewPlan> plan_by_kind(duck::Connection& connection, const Tree& node, const PlannerInput& input,
+                              const Refusal& refuse, SqlTrees& trees) {
+  if (input.view.refresh) return plan_recomputed_view(connection, node, input, refuse, trees);
+  INLET_ASSIGN_OR_RETURN(const ViewQuery query, read_view_query(connection, node, input, refuse, trees));
+  return query.is_aggregate ? plan_aggregate_view(connection, input, query, refuse, trees)
+                            : plan_append_view(connection, input, query, refuse, trees);
+}
+
+Result<ViewPlan> make_plan(duck::Connection& connection, const PlannerInput& input) {
+  SqlTrees trees(connection);
+  const Refusal refuse(input.view, trees);
+  const auto node = trees.parse(input.view.sql);
+  if (!node) return refuse.sql(node.status());
+  INLET_ASSIGN_OR_RETURN(ViewPlan plan, plan_by_kind(connection, *node, input, refuse, trees));
+  plan.name = input.view.name;
+  INLET_RETURN_IF_ERROR(check_partition_by(plan, input, refuse));
+  plan.fingerprint = fingerprint_of(plan, input);
+  if (const Status same = check_on_samples(connection, plan, input.events); !same.is_ok())
+    return refuse.of_part(same.detail().what,
+                          "the parts put together are not what the query gives; this is a defect of "
+                          "the planner, found before it could do harm");
+  return plan;
+}
+
+}  // namespace
+
+Result<ViewPlan> plan_view(duck::Connection& connection, const PlannerInput& input) {
+  // The JSON library throws where a tree has not the shape we know: another DuckDB, say.
+  try {
+    return make_plan(connection, input);
+  } catch (const std::exception& error) {
+    return Status(StatusCode::kInternal, "view.parse_tree",
+                  "view " + input.view.name + ": DuckDB's parse tree is not as expected")
+        .at(input.view.where)
+        .because(error.what())
+        .fix("use the DuckDB version Inlet is built for; see `inlet version`");
+  }
+}
+
+}  // namespace inlet::views

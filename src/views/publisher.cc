@@ -1,0 +1,186 @@
+#include "views/publisher.h"
+
+#include <algorithm>
+
+#include "base/fault_point.h"
+#include "lake/file_statistics.h"
+
+namespace inlet::views {
+namespace {
+
+constexpr const char* kBronzeTable = "bronzeTableId";
+constexpr const char* kBronzeTxn = "bronzeTxnId";
+constexpr const char* kBronzeTimestamp = "bronzeTimestamp";
+constexpr const char* kFingerprint = "viewFingerprint";
+
+// Which bronze table the version in the txn counts in: a table that was made anew begins at 0 again.
+std::string table_txn_id(const std::string& app_id) { return app_id + "#bronzeTable"; }
+std::int64_t table_number(const std::string& table_id) {
+  return static_cast<std::int64_t>(std::hash<std::string>{}(table_id) >> 1U);
+}
+
+// A plan's refusals, told apart by these ids; nobody outside of publish() sees them.
+constexpr const char* kOvertaken = "view.overtaken";
+constexpr const char* kTouched = "view.touched_by_another";
+
+PartitionValues values_of(const lake::LiveFile& file, const std::vector<std::string>& partition_columns) {
+  PartitionValues values;
+  for (const auto& column : partition_columns) {
+    const auto found = file.partition_values.find(column);
+    std::optional<std::string> value = found == file.partition_values.end() ? std::nullopt : found->second;
+    if (value && value->empty()) value.reset();
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
+std::string text_of(const std::map<std::string, std::string>& values, const char* name) {
+  const auto found = values.find(name);
+  return found == values.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+lake::TableDefinition view_definition(const config::ViewConfig& view, const ViewPlan& plan) {
+  lake::TableDefinition definition;
+  definition.name = view.table;
+  for (const auto& output : plan.output)
+    definition.schema.columns.push_back({output.column.name, output.column.type, true});
+  definition.schema.columns.push_back({"processing_time", {TypeKind::kTimestamp}, true});
+  definition.partition_columns = plan.partition_by;
+  definition.properties = {{"delta.deletedFileRetentionDuration", "interval 1 hours"}};
+  return definition;
+}
+
+std::string view_txn_id(const std::string& pipeline, const std::string& view) { return pipeline + "/views/" + view; }
+
+Result<Publisher> Publisher::open(lake::Lake& lake, const std::string& pipeline, const config::ViewConfig& view,
+                                  const ViewPlan& plan, duck::Connection connection) {
+  auto definition = view_definition(view, plan);
+  auto table = lake.open_or_create(definition);
+  if (!table.is_ok() && table.status().detail().id == "lake.schema_differs") {
+    return Status(table.status())
+        .fix("publish the changed view to a table of another name (views." + view.name +
+             ".table), or delete the directory of this one: it is made again from bronze");
+  }
+  INLET_RETURN_IF_ERROR(table.status());
+  for (const auto& [app_id, version] : (*table)->snapshot()->transactions()) {
+    if (app_id.find("/views/") == std::string::npos || app_id.starts_with(view_txn_id(pipeline, view.name))) continue;
+    return Status(StatusCode::kInvalidArgument, "view.table_taken", "the table " + view.table + " is another view's")
+        .at(view.where)
+        .because("it was published by " + app_id)
+        .fix("give the view a table of its own: views." + view.name + ".table");
+  }
+  return Publisher(lake, pipeline, plan, std::move(definition), std::move(*table), std::move(connection));
+}
+
+Result<std::optional<Published>> read_published(lake::Table& table, const std::string& pipeline,
+                                                const std::string& view) {
+  INLET_ASSIGN_OR_RETURN(const auto snapshot, table.refresh());
+  const auto version = snapshot->transaction(view_txn_id(pipeline, view));
+  if (!version) return std::optional<Published>();
+  // The commit that says the rest is the last one, unless another writer has been at the table since.
+  INLET_ASSIGN_OR_RETURN(const auto history, table.history(64));
+  for (const auto& entry : history) {
+    if (text_of(entry.info, kFingerprint).empty()) continue;
+    Published published;
+    published.bronze = {text_of(entry.info, kBronzeTable), TableVersion{*version}, text_of(entry.info, kBronzeTxn),
+                        Timestamp(std::chrono::microseconds(std::stoll("0" + text_of(entry.info, kBronzeTimestamp))))};
+    published.fingerprint = text_of(entry.info, kFingerprint);
+    published.table_version = entry.version;
+    published.is_newest = entry.version == snapshot->version();
+    return std::optional<Published>(std::move(published));
+  }
+  std::optional<Published> unknown(std::in_place);
+  unknown->bronze.version = TableVersion{*version};
+  unknown->table_version = snapshot->version();
+  return unknown;
+}
+
+Result<std::vector<std::string>> Publisher::files_to_remove(const Request& request,
+                                                            const lake::Snapshot& snapshot) const {
+  std::vector<std::string> removes;
+  if (request.mode == Mode::kAppend) return removes;
+  INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
+  for (const auto& file : files) {
+    if (request.mode == Mode::kReplaceAll || request.partitions.contains(values_of(file, plan_.partition_by)))
+      removes.push_back(file.path);
+  }
+  return removes;
+}
+
+Result<Publisher::Outcome> Publisher::publish(const Request& request, const std::function<bool()>& should_stop) {
+  const std::string app_id = view_txn_id(pipeline_, plan_.name);
+  const auto refusal = [&](const lake::Snapshot& snapshot) -> Status {
+    const auto there = snapshot.transaction(app_id);
+    if (request.mode == Mode::kAppend) {
+      const auto follows = request.follows ? std::optional(request.follows->value) : std::nullopt;
+      if (there != follows) return {StatusCode::kConflict, kOvertaken, "another process has published"};
+      return Status::ok();
+    }
+    if (request.mode == Mode::kReplacePartitions && snapshot.version() != left_at_)
+      return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
+    // Never backwards; the same version again is the same rows.
+    const bool same_table = snapshot.transaction(table_txn_id(app_id)) == table_number(request.bronze.table_id);
+    if (there && *there > request.bronze.version.value && same_table)
+      return {StatusCode::kConflict, kOvertaken, "another process has published"};
+    return Status::ok();
+  };
+  const auto as_outcome = [](const Status& status) -> Result<Outcome> {
+    if (status.detail().id == kOvertaken) return Outcome{Outcome::Kind::kOvertaken};
+    if (status.detail().id == kTouched) return Outcome{Outcome::Kind::kNeedsAll};
+    return status;
+  };
+  // Before the rows are written, to spare the work; decided again on the snapshot of every attempt.
+  INLET_ASSIGN_OR_RETURN(const auto before, table_->refresh());
+  if (const auto refused = refusal(*before); !refused.is_ok()) return as_outcome(refused);
+
+  INLET_FAULT_POINT("views.before_publish_parquet");
+  duck::ParquetOptions options;
+  options.directory = table_->directory();
+  options.partition_columns = definition_.partition_columns;
+  const std::string select = "SELECT *, make_timestamptz(" +
+                             std::to_string(request.bronze.timestamp.time_since_epoch().count()) +
+                             "::BIGINT) AS processing_time FROM (" + request.select + ")";
+  duck::Connection& connection = request.select_connection != nullptr ? *request.select_connection : connection_;
+  INLET_ASSIGN_OR_RETURN(const auto written, duck::copy_to_parquet(connection, select, options));
+  const auto now_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::system().now().time_since_epoch()).count();
+  Outcome outcome;
+  std::vector<lake::AddFile> adds;
+  for (const auto& file : written) {
+    adds.push_back(lake::add_file(file, table_->directory(), definition_.schema, now_ms));
+    outcome.rows += file.rows;
+    outcome.bytes += file.bytes;
+  }
+  if (!adds.empty()) INLET_RETURN_IF_ERROR(lake_.sync_files(table_->directory(), adds));
+  INLET_FAULT_POINT("views.before_publish_commit");
+
+  const auto plan = [&](const lake::Snapshot& snapshot) -> Result<lake::Commit> {
+    INLET_RETURN_IF_ERROR(refusal(snapshot));
+    lake::Commit commit;
+    commit.operation = "STREAMING UPDATE";
+    commit.operation_parameters = {{"outputMode", request.mode == Mode::kAppend ? "Append" : "Complete"},
+                                   {"queryId", app_id}};
+    commit.info = {{kBronzeTable, request.bronze.table_id},
+                   {kBronzeTxn, request.bronze.txn_id},
+                   {kBronzeTimestamp, std::to_string(request.bronze.timestamp.time_since_epoch().count())},
+                   {kFingerprint, plan_.fingerprint}};
+    commit.adds = adds;
+    INLET_ASSIGN_OR_RETURN(commit.removes, files_to_remove(request, snapshot));
+    commit.transactions = {{app_id, request.bronze.version.value},
+                           {table_txn_id(app_id), table_number(request.bronze.table_id)}};
+    commit.operation_metrics = {{"numOutputRows", outcome.rows},
+                                {"numOutputBytes", outcome.bytes},
+                                {"numAddedFiles", static_cast<std::int64_t>(adds.size())},
+                                {"numRemovedFiles", static_cast<std::int64_t>(commit.removes.size())}};
+    return commit;
+  };
+  const auto committed = table_->commit(plan, should_stop);
+  if (!committed.is_ok()) return as_outcome(committed.status());
+  left_at_ = committed->version;
+  INLET_FAULT_POINT("views.after_publish_commit");
+  return outcome;
+}
+
+}  // namespace inlet::views

@@ -1,0 +1,102 @@
+// Rows of a view → Parquet → one Delta commit that replaces the partitions they belong to (rules 4, 6, 7).
+//
+// What flows in: the view's rows as SQL, the partitions they replace, and the bronze position they reflect. What flows
+// out: a version of the view's table, with txn{"<pipeline>/views/<view>", version: the bronze version}.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "config/pipeline_config.h"
+#include "duck/database.h"
+#include "lake/table.h"
+#include "views/bronze_log.h"
+#include "views/view_plan.h"
+#include "views/view_state.h"
+
+namespace inlet::views {
+
+/// Columns: the plan's output, then `processing_time`.
+lake::TableDefinition view_definition(const config::ViewConfig& view, const ViewPlan& plan);
+
+/// The app id of a view's txn actions.
+std::string view_txn_id(const std::string& pipeline, const std::string& view);
+
+/// What a view's table says it reflects; nullopt: never published.
+struct Published {
+  BronzePosition bronze;
+  std::string fingerprint;     // of the plan it was published by
+  TableVersion table_version;  // of the view's own table
+  bool is_newest = false;      // nobody has written to the view's table since
+};
+
+/// What the newest snapshot of a view's table says. Looks at the log.
+Result<std::optional<Published>> read_published(lake::Table& table, const std::string& pipeline,
+                                                const std::string& view);
+
+/// Not thread safe: the publishing thread's.
+class Publisher {
+ public:
+  /// Opens the view's table or creates it. InvalidArgument: it exists with other columns; the fix says what to do.
+  static Result<Publisher> open(lake::Lake& lake, const std::string& pipeline, const config::ViewConfig& view,
+                                const ViewPlan& plan, duck::Connection connection);
+
+  Result<std::optional<Published>> published() { return read_published(*table_, pipeline_, plan_.name); }
+  /// Takes the table, as published() has just found it, for this publisher's own: only what changes is replaced.
+  void adopt(const Published& published) { left_at_ = published.table_version; }
+
+  enum class Mode {
+    kReplacePartitions,  // those in `partitions`, if the table is as this publisher left it; everything otherwise
+    kReplaceAll,
+    kAppend,
+  };
+  struct Request {
+    Mode mode = Mode::kReplacePartitions;
+    std::set<PartitionValues> partitions;  // replaced, with or without new rows
+    BronzePosition bronze;
+    /// The rows: what Events::over() made of a SELECT of the plan's output columns.
+    std::string select;
+    duck::Connection* select_connection = nullptr;  // where it can be run; nullptr: the publisher's own
+    /// kAppend: what the table must reflect before; the commit is refused otherwise.
+    std::optional<TableVersion> follows;
+  };
+  struct Outcome {
+    enum class Kind {
+      kPublished,
+      kOvertaken,  // the table reflects a later bronze version already: nothing was written
+      kNeedsAll,   // somebody else wrote to the table: publish again, everything
+    } kind = Kind::kPublished;
+    std::int64_t rows = 0;
+    std::int64_t bytes = 0;
+  };
+  /// Errors: Internal (disk full), InvalidArgument (a value that does not fit its column), Cancelled.
+  Result<Outcome> publish(const Request& request, const std::function<bool()>& should_stop);
+
+  duck::Connection& connection() { return connection_; }
+
+ private:
+  Publisher(lake::Lake& lake, std::string pipeline, const ViewPlan& plan, lake::TableDefinition definition,
+            std::unique_ptr<lake::Table> table, duck::Connection connection)
+      : lake_(lake),
+        pipeline_(std::move(pipeline)),
+        plan_(plan),
+        definition_(std::move(definition)),
+        table_(std::move(table)),
+        connection_(std::move(connection)) {}
+
+  Result<std::vector<std::string>> files_to_remove(const Request& request, const lake::Snapshot& snapshot) const;
+
+  lake::Lake& lake_;
+  std::string pipeline_;
+  const ViewPlan& plan_;
+  lake::TableDefinition definition_;
+  std::unique_ptr<lake::Table> table_;
+  duck::Connection connection_;
+  std::optional<TableVersion> left_at_;  // the version of the view's table that this publisher wrote last
+};
+
+}  // namespace inlet::views

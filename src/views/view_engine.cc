@@ -1,0 +1,200 @@
+#include "views/view_engine.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace inlet::views {
+namespace {
+
+constexpr std::chrono::milliseconds kIdleWait{100};
+constexpr std::chrono::milliseconds kPublishTick{20};
+constexpr std::chrono::milliseconds kLockWait{500};
+
+// What waits behind the batch that is applied; a batch larger than this waits alone.
+constexpr QueueLimits kQueued{300'000, 128U << 20U};
+
+}  // namespace
+
+ViewEngine::ViewEngine(const Clock& clock) : clock_(clock), queue_(kQueued) {}
+
+Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConfig& config, const Schema& bronze_schema,
+                                                      const Clock& clock) {
+  std::unique_ptr<ViewEngine> engine(new ViewEngine(clock));
+  engine->lock_root_ = config.lake;
+  engine->lock_name_ = config.name + ".views";
+  INLET_ASSIGN_OR_RETURN(engine->lake_, lake::open_lake(config.lake));
+  duck::DatabaseOptions options;
+  options.threads = config.resources.duckdb_threads;
+  options.memory_limit_bytes = config.resources.duckdb_memory_limit;
+  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open(options));
+  engine->database_.emplace(std::move(database));
+  INLET_ASSIGN_OR_RETURN(auto apply_connection, engine->database_->connect());
+  const auto file_values = std::make_shared<duck::FileValues>();
+  INLET_RETURN_IF_ERROR(duck::register_file_values(apply_connection, file_values));
+  INLET_ASSIGN_OR_RETURN(auto planned,
+                         plan_views(apply_connection, *engine->lake_, *file_values, config, bronze_schema));
+  if (!planned.problems.empty()) return planned.problems.front();
+  engine->planned_.emplace(std::move(planned));
+  engine->apply_connection_.emplace(std::move(apply_connection));
+  const auto files_in_use = std::make_shared<FilesInUse>(file_values);
+  const auto open_log = [&](std::optional<BronzeLog>& log) -> Status {
+    INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
+    INLET_ASSIGN_OR_RETURN(auto opened,
+                           BronzeLog::open(*engine->lake_, config.bronze.table, std::move(connection), files_in_use));
+    log.emplace(std::move(opened));
+    return Status::ok();
+  };
+  INLET_RETURN_IF_ERROR(open_log(engine->apply_log_));
+  INLET_RETURN_IF_ERROR(open_log(engine->publish_log_));
+  INLET_ASSIGN_OR_RETURN(auto save_connection, engine->database_->connect());
+  engine->save_connection_.emplace(std::move(save_connection));
+
+  ViewKeeper::Options keeper_options;
+  keeper_options.most_bytes = static_cast<std::size_t>(config.resources.view_memory_limit);
+  for (const auto& view : engine->planned_->views) {
+    INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
+    INLET_ASSIGN_OR_RETURN(
+        auto publisher, Publisher::open(*engine->lake_, config.name, *view->config, view->plan, std::move(connection)));
+    StateFiles files(engine->lake_->root() + "/_inlet/" + config.name + "/views/" + view->plan.name, view->plan);
+    engine->keepers_.push_back(std::make_unique<ViewKeeper>(*view->config, view->plan, std::move(publisher),
+                                                            std::move(files), keeper_options, clock));
+  }
+  engine->apply_thread_ = std::thread([e = engine.get()] { e->apply_until_closed(); });
+  pthread_setname_np(engine->apply_thread_.native_handle(), "inlet-views");
+  engine->publish_thread_ = std::thread([e = engine.get()] { e->publish_until_stopped(); });
+  pthread_setname_np(engine->publish_thread_.native_handle(), "inlet-publish");
+  return engine;
+}
+
+ViewEngine::~ViewEngine() {
+  stop_now_ = true;
+  queue_.close();
+  if (apply_thread_.joinable()) apply_thread_.join();
+  if (publish_thread_.joinable()) publish_thread_.join();
+}
+
+void ViewEngine::offer(CommittedEvents events, const ShouldStop& should_stop) {
+  const QueueWeight weight{events.rows, events.bytes};
+  while (is_level_ && !should_stop() && !queue_.try_push(events, weight)) {
+    if (queue_.closed()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+Status ViewEngine::finish(const ShouldStop& should_stop) {
+  closing_ = true;
+  queue_.close();
+  while (!publish_done_) {
+    if (!stop_now_ && should_stop()) {
+      stop_now_ = true;
+      apply_connection_->interrupt();
+      apply_log_->interrupt();
+      publish_log_->interrupt();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  apply_thread_.join();
+  publish_thread_.join();
+  for (const auto& keeper : keepers_) {
+    if (auto problem = keeper->status().problem; !problem.is_ok()) return problem;
+  }
+  return Status::ok();
+}
+
+std::vector<ViewStatus> ViewEngine::status() const {
+  std::vector<ViewStatus> all;
+  for (const auto& keeper : keepers_) all.push_back(keeper->status());
+  return all;
+}
+
+// ---- apply thread ---------------------------------------------------------------------------------------------------
+
+bool ViewEngine::wait_for_lock() {
+  bool said = false;
+  while (!stopping()) {
+    auto lock = lake::PipelineLock::acquire(lock_root_, lock_name_);
+    if (lock.is_ok()) {
+      lock_.emplace(std::move(*lock));
+      return true;
+    }
+    if (closing_) return false;  // they are kept by somebody else, who goes on
+    if (!said) log::info("views", "the views are kept by another process; this one takes over when it ends");
+    said = true;
+    std::this_thread::sleep_for(kLockWait);
+  }
+  return false;
+}
+
+void ViewEngine::apply_until_closed() {
+  if (wait_for_lock()) keep_level();
+  apply_done_ = true;
+}
+
+void ViewEngine::keep_level() {
+  for (auto& keeper : keepers_) keeper->start(*apply_log_, *apply_connection_);
+  is_keeper_ = true;  // the publish thread may begin
+  while (!stopping()) {
+    if (queue_.used().rows == 0) catch_up(std::nullopt);
+    is_level_ = true;
+    auto events = queue_.pop_until(clock_.steady_now() + kIdleWait);
+    if (events) {
+      apply_one(*events);
+    } else if (queue_.closed()) {
+      break;
+    }
+  }
+  is_level_ = false;
+  if (!stopping()) catch_up(std::nullopt);
+}
+
+// Brings every state to `to`, or to the newest version there is.
+void ViewEngine::catch_up(std::optional<TableVersion> to) {
+  if (const auto refreshed = apply_log_->refresh(); !refreshed.is_ok()) {
+    log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
+    return;
+  }
+  for (auto& keeper : keepers_)
+    keeper->catch_up(*apply_log_, to.value_or(apply_log_->newest()), [this] { return stopping(); });
+}
+
+void ViewEngine::apply_one(const CommittedEvents& events) {
+  const TableVersion before{events.position.version.value - 1};
+  if (std::any_of(keepers_.begin(), keepers_.end(), [&](const auto& k) { return k->is_behind(before); }))
+    catch_up(before);
+  apply_connection_->bind_chunks({events.schema, events.chunks});
+  const Events in_memory(*apply_connection_, "SELECT *, make_timestamptz(" +
+                                                 std::to_string(events.ingested.time_since_epoch().count()) +
+                                                 "::BIGINT) AS date_ingestion FROM inlet_chunks()");
+  for (auto& keeper : keepers_) keeper->apply(in_memory, events.position);
+  apply_connection_->unbind_chunks();
+}
+
+// ---- publish thread -------------------------------------------------------------------------------------------------
+
+void ViewEngine::publish_until_stopped() {
+  publish_rounds();
+  publish_done_ = true;
+}
+
+void ViewEngine::publish_rounds() {
+  const ShouldStop stop = [this] { return stopping(); };
+  while (!stopping()) {
+    if (!is_keeper_) {
+      if (apply_done_) break;  // the views are kept by somebody else
+      std::this_thread::sleep_for(kPublishTick);
+      continue;
+    }
+    const bool last = apply_done_;  // the round after the last apply is the last
+    for (auto& keeper : keepers_) {
+      last ? keeper->publish_now(*publish_log_, stop) : keeper->publish_if_due(*publish_log_, stop);
+    }
+    for (auto& keeper : keepers_) last ? keeper->save_now(*save_connection_) : keeper->save_if_due(*save_connection_);
+    if (last) break;
+    std::this_thread::sleep_for(kPublishTick);
+  }
+}
+
+}  // namespace inlet::views

@@ -1,0 +1,125 @@
+// One view, kept: its state at a bronze version, brought forward, saved and published.
+//
+//   apply thread     start, catch_up, apply       state(V) + events of V+1 → state(V+1)
+//   publish thread   publish_if_due, save_if_due  what changed since → the view's table, the state's files
+//
+// Invariants: the state reflects exactly the bronze versions up to its position, each once (rule 6). What was handed to
+// a publish that did not happen counts as unpublished again. A view that fails stops alone and keeps its reason.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "config/pipeline_config.h"
+#include "views/bronze_log.h"
+#include "views/publisher.h"
+#include "views/state_files.h"
+#include "views/view_plan.h"
+#include "views/view_state.h"
+
+namespace inlet::views {
+
+/// What people see of a view; a copy, taken whole.
+struct ViewStatus {
+  std::string name;
+  std::string table;
+  std::optional<TableVersion> applied;    // the bronze version the state reflects
+  std::optional<TableVersion> published;  // the one the table reflects
+  std::chrono::milliseconds behind{0};    // for how long the table has not shown what is committed
+  std::size_t rows = 0;                   // of the state
+  std::size_t bytes = 0;                  // of the state, in memory
+  std::chrono::microseconds last_apply_time{0};
+  std::chrono::microseconds last_publish_time{0};
+  std::chrono::microseconds apply_time{0};  // in all
+  std::chrono::microseconds publish_time{0};
+  std::int64_t publishes = 0;
+  bool is_recomputed = false;  // refresh = "…", or the state outgrew its memory
+  Status problem;              // why it stopped
+};
+
+using ShouldStop = std::function<bool()>;
+
+class ViewKeeper {
+ public:
+  struct Options {
+    std::chrono::milliseconds fastest_publish{500};
+    std::chrono::milliseconds fastest_save{2000};
+    std::size_t most_bytes = 1U << 30U;  // of the state; a larger one is given up, and the view recomputed
+  };
+  /// `plan` outlives it.
+  ViewKeeper(const config::ViewConfig& view, const ViewPlan& plan, Publisher publisher, StateFiles files,
+             const Options& options, const Clock& clock);
+
+  const std::string& name() const { return plan_.name; }
+
+  // ---- apply thread ----
+  /// Loads what was saved, if it belongs to this table and plan. `reader` reads the files.
+  void start(BronzeLog& log, duck::Connection& reader);
+  /// Brings the state to bronze version `to`, from the log. NotFound never: versions that are gone mean a rebuild.
+  void catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
+  /// The events of exactly the version after the state's; any other position is passed over (catch_up will see to it).
+  void apply(const Events& events, const BronzePosition& position);
+
+  /// True when the state is not yet at `version`.
+  bool is_behind(TableVersion version) const { return has_state() && !failed_ && position_.version < version; }
+
+  // ---- publish thread ----
+  /// `log` reads bronze for views that have no state.
+  void publish_if_due(BronzeLog& log, const ShouldStop& should_stop) { publish(log, should_stop, false); }
+  void publish_now(BronzeLog& log, const ShouldStop& should_stop) { publish(log, should_stop, true); }
+  void save_if_due(duck::Connection& connection) { save(connection, false); }
+  void save_now(duck::Connection& connection) { save(connection, true); }
+
+  // ---- any thread ----
+  ViewStatus status() const;
+  bool failed() const { return failed_; }
+
+ private:
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
+  bool has_state() const { return plan_.kind == ViewPlan::Kind::kAggregate && !gave_up_state_; }
+  Status try_catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
+  Status rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop);
+  /// Merges and moves in one: nobody sees rows of one version under the number of another.
+  Status merge(const EventPartials& partials, const BronzePosition& position, SteadyTime started);
+  void moved_to(const BronzePosition& position, SteadyTime started);  // mutex_ is held
+  void fail(const Status& status);
+  void give_up_state();
+
+  void publish(BronzeLog& log, const ShouldStop& should_stop, bool now);
+  Status publish_state(const ShouldStop& should_stop);
+  Status publish_appended(BronzeLog& log, const ShouldStop& should_stop);
+  Status publish_recomputed(BronzeLog& log, const ShouldStop& should_stop);
+  void published_at(const BronzePosition& position, SteadyTime started);
+  void save(duck::Connection& connection, bool now);
+
+  const config::ViewConfig view_;
+  const ViewPlan& plan_;
+  const Options options_;
+  const Clock& clock_;
+  Publisher publisher_;  // publish thread's, after start
+  StateFiles files_;     // publish thread's, after start
+  std::atomic<bool> failed_{false};
+  std::atomic<bool> gave_up_state_{false};
+
+  mutable std::mutex mutex_;                 // held over a merge and over the copying of rows, never over SQL or I/O
+  std::unique_ptr<ViewState> state_;         // guarded by mutex_; changed by the apply thread only
+  BronzePosition position_;                  // guarded by mutex_: of the state
+  bool replace_all_ = true;                  // guarded by mutex_: the table is not known to be this state's
+  std::optional<BronzePosition> published_;  // guarded by mutex_
+  std::optional<SteadyTime> behind_since_;   // guarded by mutex_
+  bool has_unsaved_ = false;                 // guarded by mutex_
+  ViewStatus shown_;                         // guarded by mutex_
+
+  SteadyTime next_publish_;  // publish thread's
+  SteadyTime next_save_;     // publish thread's
+};
+
+}  // namespace inlet::views

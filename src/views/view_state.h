@@ -1,0 +1,78 @@
+// The state of one aggregating view: a PartitionState for each of the view's partitions, and what of it has changed
+// since it was last published and last saved. Not thread safe: view_keeper.h holds the lock.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "duck/database.h"
+#include "views/bronze_log.h"
+#include "views/partition_state.h"
+#include "views/view_plan.h"
+
+namespace inlet::views {
+
+/// The value of each partition column as Delta writes it in its log; nullopt is NULL. The empty text is NULL too:
+/// Delta has one way to write the two (protocol, "Partition Value Serialization").
+using PartitionValues = std::vector<std::optional<std::string>>;
+
+/// What the plan's SQL says of some events: computed without the state, so that nobody waits for it.
+struct EventPartials {
+  duck::QueryResult partials;
+  std::vector<duck::QueryResult> distinct;
+
+  static Result<EventPartials> of(const ViewPlan& plan, const Events& events);
+};
+
+class ViewState {
+ public:
+  struct Partition {
+    Partition(const ViewPlan& plan, const KeyCodec& keys) : rows(plan, keys) {}
+    PartitionState rows;
+    PartitionValues values;
+    bool is_unpublished = true;
+    bool is_unsaved = true;
+  };
+
+  /// `plan` outlives it. Precondition: plan.kind is kAggregate. A view without keys has its one row from the start.
+  explicit ViewState(const ViewPlan& plan);
+  ViewState(const ViewState&) = delete;
+  ViewState& operator=(const ViewState&) = delete;
+
+  /// Merges rows of the plan's partial_sql, or rows of a state of the same plan without its distinct counts.
+  /// InvalidArgument "view.sum_overflow" names the group and the column; the state is then of no use any more.
+  Status merge_partials(duckdb_data_chunk rows);
+  /// Merges rows of distinct_counts[index].sql. After the partials of the same batch.
+  void merge_distinct(std::size_t index, duckdb_data_chunk rows);
+
+  Status merge(const EventPartials& partials);
+
+  /// By the bytes of the partition's columns. Pointers stay valid.
+  std::map<std::string, Partition>& partitions() { return partitions_; }
+  const std::map<std::string, Partition>& partitions() const { return partitions_; }
+
+  std::size_t rows() const;
+  std::size_t bytes() const;
+  /// All rows of one partition, as columns of plan.state.
+  std::vector<duck::DataChunk> rows_of(const Partition& partition) const;
+
+ private:
+  Partition& partition_of(std::string_view key);
+  PartitionValues values_of(std::string_view key) const;
+  std::string group_text(std::string_view key) const;
+
+  const ViewPlan& plan_;
+  const KeyCodec keys_;
+  const Schema key_schema_;
+  const Schema partial_schema_;              // k0…, p0…
+  std::vector<std::size_t> partition_keys_;  // indices into the keys
+  std::map<std::string, Partition> partitions_;
+  Partition* last_ = nullptr;  // rows come in runs of one partition
+  std::string last_key_;
+};
+
+}  // namespace inlet::views
