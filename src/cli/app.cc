@@ -1,0 +1,441 @@
+#include "cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/exit_code.h"
+#include "cli/history_command.h"
+#include "cli/late_command.h"
+#include "cli/produce_command.h"
+#include "cli/quarantine_command.h"
+#include "cli/query_command.h"
+#include "cli/report_command.h"
+#include "cli/run_command.h"
+#include "cli/status_command.h"
+#include "cli/tables_command.h"
+#include "cli/verify_command.h"
+#include "config/pipeline_config.h"
+#include "config/units.h"
+
+namespace inlet::cli {
+namespace {
+
+// What every command that reads a pipeline file takes.
+struct PipelineFlags {
+  std::string file;
+  std::string lake;
+  std::string source;
+  std::vector<std::string> sets;
+  bool json = false;
+
+  Output output() const { return json ? Output::kJson : Output::kHuman; }
+};
+
+void add_pipeline_flags(CLI::App& command, PipelineFlags& flags) {
+  command.add_option("pipeline", flags.file, "pipeline file (TOML)")->required();
+  command.add_option("--lake", flags.lake, "directory of the tables (lake.path)")->type_name("DIR");
+  command.add_option("--source", flags.source, "generator, kafka or file (source.kind)")->type_name("KIND");
+  command.add_option("--set", flags.sets, "set one key of the pipeline file, for example source.generator.rate=0")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command.add_flag("--json", flags.json, "print results and errors as JSON");
+}
+
+ExitCode report_problems(const std::vector<config::Problem>& problems, Output output) {
+  if (output == Output::kJson) {
+    Json all = Json::array();
+    for (const auto& problem : problems) all.push_back(error_json({StatusCode::kInvalidArgument, problem})["error"]);
+    const Json document{{"error",
+                         {{"id", "config.invalid"},
+                          {"code", "invalid argument"},
+                          {"what", std::to_string(problems.size()) + " problem(s) in the configuration"},
+                          {"problems", all}}}};
+    std::fprintf(stderr, "%s\n", dump_json(document).c_str());
+  } else {
+    for (const auto& problem : problems) static_cast<void>(report({StatusCode::kInvalidArgument, problem}, output));
+  }
+  return kExitConfiguration;
+}
+
+// Loads the pipeline file and hands it to `run`, or prints everything that is wrong with it.
+ExitCode with_pipeline(const PipelineFlags& flags, const std::function<ExitCode(const config::PipelineConfig&)>& run) {
+  config::LoadOptions options;
+  options.environment = config::inlet_environment();
+  for (const auto& set : flags.sets) {
+    const auto equals = set.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      static_cast<void>(report(Status(StatusCode::kInvalidArgument, "cli.bad_set", "\"" + set + "\" is not KEY=VALUE")
+                                   .at("--set " + set)
+                                   .fix("write for example --set source.generator.rate=500"),
+                               flags.output()));
+      return kExitUsage;
+    }
+    options.overrides.push_back({set.substr(0, equals), set.substr(equals + 1)});
+  }
+  if (!flags.lake.empty()) options.overrides.push_back({"lake.path", flags.lake});
+  if (!flags.source.empty()) options.overrides.push_back({"source.kind", flags.source});
+  auto outcome = config::load_pipeline(flags.file, options);
+  if (!outcome.config) return report_problems(outcome.problems, flags.output());
+  return run(*outcome.config);
+}
+
+// A subcommand's flags live as long as the program; the action runs after the whole line has been parsed.
+class App {
+ public:
+  App() : app_("Inlet: events from Kafka into Delta Lake tables, exactly once, in one program.", "inlet") {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", INLET_VERSION);
+    app_.add_flag("--log-json", log_json_, "log lines as JSON");
+    app_.add_option("--log-level", log_level_, "debug, info, warn or error")
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+    app_.fallthrough();
+    add_run("run", "read the source and commit to the lake until stopped", run_pipeline);
+    add_run("demo", "run on the embedded generator, then show what arrived", run_demo);
+    add_produce();
+    add_inspection("status", "committed offset, end and lag of every partition", run_status);
+    add_inspection("check", "look at everything a run needs, with a fix for what is missing", run_check);
+    add_query();
+    add_verify();
+    add_report();
+    add_inspection("tables", "what the lake holds", run_tables);
+    add_history();
+    add_quarantine();
+    add_late();
+    add_version();
+  }
+
+  int run(int argc, const char* const* argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      const int code = app_.exit(error);
+      return code == 0 ? kExitOk : kExitUsage;
+    }
+    log::configure(log_json_ ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
+    return action_();
+  }
+
+ private:
+  struct RunFlags {
+    PipelineFlags pipeline;
+    std::string until;
+    std::int64_t events = 0;
+    std::string duration;
+    bool quiet = false;
+    std::string only;
+  };
+
+  void add_run(const std::string& name, const std::string& what,
+               ExitCode (*execute)(const config::PipelineConfig&, const RunCommand&)) {
+    auto flags = std::make_shared<RunFlags>();
+    CLI::App* const command = app_.add_subcommand(name, what);
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("--until", flags->until, "caught-up: end when all that is in the source now is committed")
+        ->check(CLI::IsMember({"caught-up"}));
+    command->add_option("--events", flags->events, "end after N events of the pipeline's whole life")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--for", flags->duration, "end after a time, for example 20s")->type_name("TIME");
+    command->add_flag("--quiet", flags->quiet, "no progress line");
+    command
+        ->add_option("--only", flags->only, "bronze: leave the views to another process; views: keep nothing but them")
+        ->check(CLI::IsMember({"bronze", "views"}));
+    command->callback([this, flags, execute] {
+      action_ = [flags, execute]() -> ExitCode {
+        RunCommand run;
+        run.until_caught_up = !flags->until.empty();
+        if (flags->events > 0) run.events = flags->events;
+        if (!flags->duration.empty()) {
+          const auto duration = config::parse_duration(flags->duration);
+          if (!duration.is_ok()) {
+            static_cast<void>(report(duration.status(), flags->pipeline.output()));
+            return kExitUsage;
+          }
+          run.duration = *duration;
+        }
+        run.quiet = flags->quiet;
+        if (flags->only == "bronze") run.only = pipeline::RunOptions::Only::kBronze;
+        if (flags->only == "views") run.only = pipeline::RunOptions::Only::kViews;
+        run.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return execute(config, run); });
+      };
+    });
+  }
+
+  void add_verify() {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string view;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("verify", "compare the views' tables with their SQL over bronze");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("view", flags->view, "one view; without it every one");
+    command->callback([this, flags] {
+      action_ = [flags]() -> ExitCode {
+        return with_pipeline(flags->pipeline, [&](const auto& config) {
+          return run_verify(config, flags->view, flags->pipeline.output());
+        });
+      };
+    });
+  }
+
+  void add_produce() {
+    struct Flags {
+      PipelineFlags pipeline;
+      ProduceCommand produce;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("produce", "put the generator's events into the Kafka topic");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("--count", flags->produce.count, "how many events; without it until stopped")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--from", flags->produce.from, "number of the first event, to continue an earlier call")
+        ->check(CLI::NonNegativeNumber);
+    command->add_option("--partitions", flags->produce.partitions, "of the topic, when it is created")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--rate", flags->produce.rate, "events per second; without it as fast as the broker takes them")
+        ->check(CLI::NonNegativeNumber);
+    command->add_flag("--quiet", flags->produce.quiet, "no progress line");
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->produce.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_produce(config, flags->produce); });
+      };
+    });
+  }
+
+  // A command that takes nothing but the pipeline.
+  void add_inspection(const std::string& name, const std::string& what,
+                      ExitCode (*execute)(const config::PipelineConfig&, Output)) {
+    auto flags = std::make_shared<PipelineFlags>();
+    CLI::App* const command = app_.add_subcommand(name, what);
+    add_pipeline_flags(*command, *flags);
+    command->callback([this, flags, execute] {
+      action_ = [flags, execute] {
+        return with_pipeline(*flags, [&](const auto& config) { return execute(config, flags->output()); });
+      };
+    });
+  }
+
+  void add_query() {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string sql;
+      bool csv = false;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("query", "SQL over the lake's tables; without SQL interactive");
+    add_pipeline_flags(*command, flags->pipeline);
+    CLI::Option* const sql = command->add_option("sql", flags->sql, "one or more SELECT statements");
+    command->add_flag("--csv", flags->csv, "rows as CSV");
+    command->callback([this, flags, sql] {
+      action_ = [flags, sql]() -> ExitCode {
+        QueryCommand query;
+        if (sql->count() > 0) query.sql = flags->sql;
+        query.output = flags->pipeline.output();
+        query.format = flags->pipeline.json ? ResultFormat::kJson
+                       : flags->csv         ? ResultFormat::kCsv
+                                            : ResultFormat::kTable;
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_query(config, query); });
+      };
+    });
+  }
+
+  void add_history() {
+    struct Flags {
+      PipelineFlags pipeline;
+      HistoryCommand history;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("history", "the commits of one table, newest first");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->history.table, "for example bronze/ventes_stream")->required();
+    command->add_option("--limit", flags->history.limit, "how many commits")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->history.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_history(config, flags->history); });
+      };
+    });
+  }
+
+  void add_report() {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string name;
+      ReportCommand report;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("report", "the pipeline file's named questions, answered");
+    add_pipeline_flags(*command, flags->pipeline);
+    CLI::Option* const name = command->add_option("name", flags->name, "of the report; without it they are listed");
+    command->add_flag("--all", flags->report.all, "every report of the file")->excludes(name);
+    command->callback([this, flags, name] {
+      action_ = [flags, name] {
+        if (name->count() > 0) flags->report.name = flags->name;
+        flags->report.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_report(config, flags->report); });
+      };
+    });
+  }
+
+  void add_quarantine() {
+    CLI::App* const group = app_.add_subcommand("quarantine", "the events that could not be read, and their way back");
+    group->require_subcommand(1);
+    add_quarantine_list(*group);
+    add_quarantine_show(*group);
+    add_quarantine_replay(*group);
+  }
+
+  void add_quarantine_list(CLI::App& group) {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string reason;
+      QuarantineListCommand list;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = group.add_subcommand("list", "how many rows of each reason, then the newest rows");
+    add_pipeline_flags(*command, flags->pipeline);
+    CLI::Option* const reason = command->add_option("--reason", flags->reason, "only rows of this reason");
+    command->add_option("--limit", flags->list.limit, "how many rows")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->callback([this, flags, reason] {
+      action_ = [flags, reason] {
+        if (reason->count() > 0) flags->list.reason = flags->reason;
+        flags->list.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline,
+                             [&](const auto& config) { return run_quarantine_list(config, flags->list); });
+      };
+    });
+  }
+
+  void add_quarantine_show(CLI::App& group) {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string position;
+      std::int32_t partition = 0;
+      std::int64_t offset = 0;
+      QuarantineShowCommand show;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = group.add_subcommand("show", "one row whole, with the bytes of the event");
+    add_pipeline_flags(*command, flags->pipeline);
+    CLI::Option* const position = command->add_option("position", flags->position, "SOURCE/PARTITION/OFFSET");
+    CLI::Option* const offset = command->add_option("--offset", flags->offset, "instead of a position")
+                                    ->check(CLI::NonNegativeNumber)
+                                    ->excludes(position);
+    CLI::Option* const partition = command->add_option("--partition", flags->partition, "with --offset")
+                                       ->check(CLI::NonNegativeNumber)
+                                       ->needs(offset);
+    command->callback([this, flags, position, offset, partition] {
+      action_ = [flags, position, offset, partition]() -> ExitCode {
+        flags->show.output = flags->pipeline.output();
+        if (offset->count() > 0) {
+          flags->show.position.offset = Offset{flags->offset};
+          if (partition->count() > 0) flags->show.position.partition = flags->partition;
+        } else {
+          const auto parsed = parse_quarantine_position(position->count() > 0 ? flags->position : std::string());
+          if (!parsed.is_ok()) {
+            static_cast<void>(report(parsed.status(), flags->show.output));
+            return kExitUsage;
+          }
+          flags->show.position = *parsed;
+        }
+        return with_pipeline(flags->pipeline,
+                             [&](const auto& config) { return run_quarantine_show(config, flags->show); });
+      };
+    });
+  }
+
+  void add_quarantine_replay(CLI::App& group) {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string reason;
+      QuarantineReplayCommand replay;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command =
+        group.add_subcommand("replay", "rows that the pipeline file can read now enter bronze, exactly once");
+    add_pipeline_flags(*command, flags->pipeline);
+    CLI::Option* const reason = command->add_option("--reason", flags->reason, "only rows of this reason");
+    command->add_flag("--dry-run", flags->replay.dry_run, "decode and count, write nothing");
+    command->callback([this, flags, reason] {
+      action_ = [flags, reason] {
+        if (reason->count() > 0) flags->replay.reason = flags->reason;
+        flags->replay.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline,
+                             [&](const auto& config) { return run_quarantine_replay(config, flags->replay); });
+      };
+    });
+  }
+
+  void add_late() {
+    struct ListFlags {
+      PipelineFlags pipeline;
+      LateListCommand list;
+    };
+    struct ApplyFlags {
+      PipelineFlags pipeline;
+      LateApplyCommand apply;
+    };
+    CLI::App* const late = app_.add_subcommand("late", "the events that came late and were diverted");
+    late->require_subcommand(1);
+    auto list = std::make_shared<ListFlags>();
+    CLI::App* const list_command = late->add_subcommand("list", "how many there are, by day, and the newest");
+    add_pipeline_flags(*list_command, list->pipeline);
+    list_command->add_option("--limit", list->list.limit, "how many of the newest are shown")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    list_command->callback([this, list] {
+      action_ = [list] {
+        list->list.output = list->pipeline.output();
+        return with_pipeline(list->pipeline, [&](const auto& config) { return run_late_list(config, list->list); });
+      };
+    });
+    auto preview = std::make_shared<PipelineFlags>();
+    CLI::App* const preview_command = late->add_subcommand("preview", "which rows of the views would change");
+    add_pipeline_flags(*preview_command, *preview);
+    preview_command->callback([this, preview] {
+      action_ = [preview] {
+        return with_pipeline(*preview, [&](const auto& config) { return run_late_preview(config, preview->output()); });
+      };
+    });
+    auto apply = std::make_shared<ApplyFlags>();
+    CLI::App* const apply_command = late->add_subcommand("apply", "put them into the table of events, each once");
+    add_pipeline_flags(*apply_command, apply->pipeline);
+    apply_command->add_flag("--dry-run", apply->apply.dry_run, "only say how many would be applied");
+    apply_command->callback([this, apply] {
+      action_ = [apply] {
+        apply->apply.output = apply->pipeline.output();
+        return with_pipeline(apply->pipeline, [&](const auto& config) { return run_late_apply(config, apply->apply); });
+      };
+    });
+  }
+
+  void add_version() {
+    auto json = std::make_shared<bool>(false);
+    CLI::App* const command = app_.add_subcommand("version", "versions of Inlet and of what it is built on");
+    command->add_flag("--json", *json, "as JSON");
+    command->callback(
+        [this, json] { action_ = [json] { return run_version(*json ? Output::kJson : Output::kHuman); }; });
+  }
+
+  CLI::App app_;
+  bool log_json_ = false;
+  std::string log_level_ = "info";
+  std::function<ExitCode()> action_;
+};
+
+}  // namespace
+
+int run_app(int argc, const char* const* argv) { return App().run(argc, argv); }
+
+}  // namespace inlet::cli

@@ -1,0 +1,174 @@
+#include "pipeline/status.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "bronze/markers.h"
+#include "pipeline/pipeline.h"
+#include "source/kafka_source.h"
+#include "views/publisher.h"
+
+namespace inlet::pipeline {
+namespace {
+
+constexpr std::chrono::seconds kSourcePatience{5};
+constexpr std::size_t kCommitsLookedAt = 400;
+constexpr std::chrono::seconds kRateWindow{60};
+
+// Takes down what the source says it has, and begins at the end: nothing is read.
+class BoundsListener final : public source::Listener {
+ public:
+  explicit BoundsListener(source::Source& source) : source_(source) {}
+
+  Result<std::vector<source::Assignment>> on_assigned(std::span<const TopicPartition> partitions) override {
+    std::vector<source::Assignment> assignments;
+    for (const auto& partition : partitions) {
+      INLET_ASSIGN_OR_RETURN(const auto available, source_.bounds(partition));
+      bounds[partition] = available;
+      assignments.push_back({partition, {}, available.begin});
+    }
+    return assignments;
+  }
+  void on_revoked(std::span<const TopicPartition> /*partitions*/) override {}
+
+  std::map<TopicPartition, source::OffsetBounds> bounds;
+
+ private:
+  source::Source& source_;
+};
+
+std::int64_t number_or_zero(const std::map<std::string, std::string>& values, const std::string& name) {
+  const auto found = values.find(name);
+  std::int64_t number = 0;
+  if (found != values.end()) std::from_chars(found->second.data(), found->second.data() + found->second.size(), number);
+  return number;
+}
+
+void read_rate(const std::vector<lake::HistoryEntry>& history, PipelineStatus& status) {
+  std::int64_t events = 0;
+  std::int64_t events_of_oldest = 0;
+  std::optional<Timestamp> oldest;
+  for (const auto& entry : history) {
+    if (entry.operation != "STREAMING UPDATE") continue;
+    if (!status.last_commit) status.last_commit = entry.timestamp;
+    if (*status.last_commit - entry.timestamp > kRateWindow) break;
+    events += events_of_oldest;  // counted once an older commit shows when they began to arrive
+    events_of_oldest = number_or_zero(entry.metrics, "numOutputRows") +
+                       number_or_zero(entry.metrics, "numQuarantinedRows") +
+                       number_or_zero(entry.metrics, "numDivertedRows");
+    oldest = entry.timestamp;
+  }
+  if (oldest && *status.last_commit > *oldest) {
+    status.events_per_second =
+        static_cast<double>(events) / std::chrono::duration<double>(*status.last_commit - *oldest).count();
+  }
+}
+
+// A partition is idle that moved in no commit of the time before the last one: a pipeline at rest keeps its watermark.
+void read_watermark(const std::vector<lake::HistoryEntry>& history, std::chrono::milliseconds idle_timeout,
+                    const std::map<TopicPartition, PartitionStatus>& partitions, PipelineStatus& status) {
+  std::set<std::string> active;
+  std::optional<Timestamp> newest;
+  for (const auto& entry : history) {
+    if (entry.operation != "STREAMING UPDATE") continue;
+    if (!newest) newest = entry.timestamp;
+    if (*newest - entry.timestamp > idle_timeout) break;
+    for (const auto& [key, range] : entry.info) {
+      if (key.starts_with("offsets:")) active.insert(key.substr(std::string_view("offsets:").size()));
+    }
+  }
+  for (const auto& [partition, row] : partitions) {
+    if (!row.max_event_time || !active.contains(partition.to_string())) continue;
+    status.watermark = std::min(status.watermark.value_or(*row.max_event_time), *row.max_event_time);
+  }
+}
+
+}  // namespace
+
+std::optional<std::int64_t> PartitionStatus::lag() const {
+  if (!available || available->end == source::OffsetBounds::kEndless) return std::nullopt;
+  const Offset position = committed ? committed->next() : available->begin;
+  return std::max<std::int64_t>(0, available->end.value - std::max(position, available->begin).value);
+}
+
+Result<std::map<TopicPartition, source::OffsetBounds>> source_bounds(const config::PipelineConfig& config,
+                                                                     const Clock& clock) {
+  if (config.source.kind == config::SourceKind::kKafka) {
+    INLET_ASSIGN_OR_RETURN(const auto probe, source::probe_kafka(config.source, kSourcePatience));
+    if (!probe.reachable) {
+      return Status(StatusCode::kUnavailable, "kafka.unreachable", "no broker answers")
+          .at(config.source.kafka.bootstrap_servers)
+          .because(probe.unreachable_reason);
+    }
+    INLET_RETURN_IF_ERROR(probe.topic);
+    std::map<TopicPartition, source::OffsetBounds> bounds;
+    for (std::size_t number = 0; number < probe.partitions.size(); ++number) {
+      bounds[{"kafka:" + config.source.kafka.topic, static_cast<std::int32_t>(number)}] = probe.partitions[number];
+    }
+    return bounds;
+  }
+  if (config.source.kind == config::SourceKind::kFile && config.source.file.path == "-") {
+    return std::map<TopicPartition, source::OffsetBounds>{};  // to look at stdin is to consume it
+  }
+  const auto source = make_source(config);
+  BoundsListener listener(*source);
+  source::OpenOptions options;
+  options.clock = &clock;
+  INLET_RETURN_IF_ERROR(source->open(listener, options));
+  source->close();
+  return listener.bounds;
+}
+
+Result<PipelineStatus> read_status(const config::PipelineConfig& config, const Clock& clock) {
+  PipelineStatus status;
+  std::map<TopicPartition, PartitionStatus> partitions;
+  auto bounds = source_bounds(config, clock);
+  if (bounds.is_ok()) {
+    for (const auto& [partition, available] : *bounds) partitions[partition].available = available;
+  } else {
+    status.source_problem = bounds.status().to_line();
+  }
+  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
+  auto bronze = lake->open(config.bronze.table);
+  if (!bronze.is_ok() && bronze.status().code() != StatusCode::kNotFound) return bronze.status();
+  if (bronze.is_ok()) {
+    const auto snapshot = (*bronze)->snapshot();
+    status.version = snapshot->version();
+    status.events = snapshot->transaction(bronze::events_id(config.name)).value_or(0);
+    for (const auto& partition : bronze::known_partitions(*snapshot, config.name)) {
+      const auto state = bronze::read_state(*snapshot, config.name, partition);
+      auto& row = partitions[partition];
+      row.committed = state.marker;
+      row.epoch = state.epoch;
+      if (state.max_event_time_us) row.max_event_time = Timestamp(std::chrono::microseconds(*state.max_event_time_us));
+    }
+    INLET_ASSIGN_OR_RETURN(const auto history, (*bronze)->history(kCommitsLookedAt));
+    read_rate(history, status);
+    read_watermark(history, config.late.idle_timeout, partitions, status);
+    status.late = snapshot->transaction(bronze::late_id(config.name)).value_or(0);
+    for (const auto& expectation : config.expectations) {
+      const auto count = snapshot->transaction(bronze::expectation_id(config.name, expectation.name)).value_or(0);
+      status.expectations.emplace_back(expectation.name, count);
+    }
+  }
+  for (const auto& view : config.views) {
+    auto& shown = status.views.emplace_back();
+    shown.name = view.name;
+    shown.table = view.table;
+    auto table = lake->open(view.table);
+    if (table.status().code() == StatusCode::kNotFound) continue;
+    INLET_RETURN_IF_ERROR(table.status());
+    INLET_ASSIGN_OR_RETURN(const auto published, views::read_published(**table, config.name, view.name));
+    if (!published) continue;
+    shown.reflects = published->bronze.version;
+    shown.as_of = published->bronze.timestamp;
+  }
+  for (auto& [partition, row] : partitions) {
+    row.partition = partition;
+    status.partitions.push_back(row);
+  }
+  return status;
+}
+
+}  // namespace inlet::pipeline

@@ -1,0 +1,299 @@
+#include "query/query_session.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "lake/files_select.h"
+#include "query/statement_text.h"
+
+namespace inlet::query {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kDefaultSchema = "main";
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string text;
+  for (const auto& part : parts) {
+    if (!text.empty()) text += separator;
+    text += part;
+  }
+  return text;
+}
+
+std::string qualified_name(std::string_view schema, std::string_view name) {
+  return (schema.empty() ? "main" : duck::quote_identifier(schema)) + "." + duck::quote_identifier(name);
+}
+
+// A column of texts as chunks: how a long list gets into DuckDB without a long SQL text to parse.
+class TextChunks {
+ public:
+  static Schema schema() { return {{{"text", {TypeKind::kVarchar}, false}}}; }
+
+  void add(std::string_view text) {
+    if (chunks_.empty() || rows_ == duck::DataChunk::kCapacity) {
+      finish();
+      chunks_.emplace_back(schema());
+      rows_ = 0;
+    }
+    chunks_.back().set_string(0, rows_++, text);
+  }
+
+  std::vector<const duck::DataChunk*> finish() {
+    std::vector<const duck::DataChunk*> pointers;
+    if (!chunks_.empty()) chunks_.back().set_rows(rows_);
+    for (const auto& chunk : chunks_) pointers.push_back(&chunk);
+    return pointers;
+  }
+
+ private:
+  std::vector<duck::DataChunk> chunks_;
+  std::size_t rows_ = 0;
+};
+
+}  // namespace
+
+// A table of the lake, and what of it DuckDB has been shown.
+struct QuerySession::View {
+  std::string schema;
+  std::string name;
+  std::unique_ptr<lake::Table> table;
+  Status problem;                             // why the table cannot be read; looked at again with every refresh
+  std::optional<TableVersion> shown_version;  // of the snapshot the view shows
+  std::string shown_sql;                      // the view's text: the same for versions that differ in files only
+  std::vector<std::string> files;             // absolute paths that stand in file_values_
+};
+
+QuerySession::QuerySession(lake::Lake& lake, duck::Database database, duck::Connection connection)
+    : lake_(lake), database_(std::move(database)), connection_(std::move(connection)) {}
+
+QuerySession::~QuerySession() = default;
+
+Result<std::unique_ptr<QuerySession>> QuerySession::open(lake::Lake& lake, const QuerySessionOptions& options) {
+  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open({.threads = options.threads,
+                                                              .memory_limit_bytes = options.memory_limit_bytes,
+                                                              .temp_directory = options.temp_directory}));
+  INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
+  std::unique_ptr<QuerySession> session(new QuerySession(lake, std::move(database), std::move(connection)));
+  std::error_code error;
+  session->root_ = fs::canonical(lake.root(), error).string();
+  if (error)
+    return Status(StatusCode::kInternal, "query.lake", "cannot find the lake's directory")
+        .at(lake.root())
+        .because(error.message());
+  INLET_RETURN_IF_ERROR(duck::register_file_values(session->connection_, session->file_values_));
+  INLET_RETURN_IF_ERROR(session->lock_down());
+  INLET_RETURN_IF_ERROR(session->find_tables());
+  for (auto& [name, view] : session->views_) view->problem = session->refresh(*view);
+  return session;
+}
+
+Status QuerySession::lock_down() {
+  INLET_RETURN_IF_ERROR(connection_.execute("SET allowed_directories = [" + duck::quote_literal(root_ + "/") + "]"));
+  INLET_RETURN_IF_ERROR(connection_.execute("SET enable_external_access = false"));
+  return connection_.execute("SET lock_configuration = true");
+}
+
+// Brings views_ in line with the tables there are; their contents are looked at by refresh().
+Status QuerySession::find_tables() {
+  INLET_ASSIGN_OR_RETURN(const auto found, lake_.tables());
+  bool schemas_changed = false;
+  for (auto it = views_.begin(); it != views_.end();) {
+    if (std::find(found.begin(), found.end(), it->first) != found.end()) {
+      ++it;
+      continue;
+    }
+    for (const auto& file : it->second->files) file_values_->erase(file);
+    INLET_RETURN_IF_ERROR(
+        connection_.execute("DROP VIEW IF EXISTS " + qualified_name(it->second->schema, it->second->name)));
+    it = views_.erase(it);
+  }
+  for (const auto& path : found) {
+    if (views_.contains(path)) continue;
+    auto view = std::make_unique<View>();
+    const auto slash = path.find('/');
+    view->schema = slash == std::string::npos ? "" : path.substr(0, slash);
+    view->name = slash == std::string::npos ? path : path.substr(slash + 1);
+    if (!view->schema.empty())
+      INLET_RETURN_IF_ERROR(connection_.execute("CREATE SCHEMA IF NOT EXISTS " + duck::quote_identifier(view->schema)));
+    schemas_changed = true;
+    views_.emplace(path, std::move(view));
+  }
+  return schemas_changed ? set_search_path() : Status::ok();
+}
+
+Status QuerySession::set_search_path() {
+  // An unqualified name is looked for in every schema; where two have it, run() refuses before DuckDB picks one.
+  std::set<std::string> schemas;
+  for (const auto& [path, view] : views_) {
+    if (!view->schema.empty()) schemas.insert(duck::quote_identifier(view->schema));
+  }
+  std::vector<std::string> path{std::string(kDefaultSchema)};
+  path.insert(path.end(), schemas.begin(), schemas.end());
+  return connection_.execute("SET search_path = " + duck::quote_literal(joined(path, ",")));
+}
+
+Status QuerySession::refresh(View& view) {
+  const std::string path = view.schema.empty() ? view.name : view.schema + "/" + view.name;
+  if (!view.table) {
+    INLET_ASSIGN_OR_RETURN(view.table, lake_.open(path));
+  }
+  INLET_ASSIGN_OR_RETURN(const auto snapshot, view.table->refresh());
+  if (view.shown_version == snapshot->version()) return Status::ok();
+  view.shown_version.reset();
+  INLET_RETURN_IF_ERROR(show(view, *snapshot));
+  view.shown_version = snapshot->version();
+  return Status::ok();
+}
+
+Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
+  INLET_ASSIGN_OR_RETURN(const auto live, snapshot.files());
+  std::error_code error;
+  const std::string directory = fs::canonical(view.table->directory(), error).string();
+  if (error)
+    return Status(StatusCode::kInternal, "query.table", "cannot find the table's directory")
+        .at(view.table->directory())
+        .because(error.message());
+
+  std::vector<std::string> files;
+  TextChunks list;
+  for (const auto& file : live) {
+    std::string absolute = fs::path(file.path).is_absolute() ? file.path : directory + "/" + file.path;
+    file_values_->set(absolute, lake::file_values(file, snapshot.partition_columns()));
+    list.add(lake::literal_pattern(absolute));
+    files.push_back(std::move(absolute));
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto& file : view.files) {
+    if (!std::binary_search(files.begin(), files.end(), file)) file_values_->erase(file);
+  }
+  view.files = std::move(files);
+
+  const std::string variable = "inlet files of " + view.table->name();
+  if (!live.empty()) {
+    const auto chunks = list.finish();
+    connection_.bind_chunks({TextChunks::schema(), chunks});
+    const Status set = connection_.execute("SET VARIABLE " + duck::quote_identifier(variable) +
+                                           " = (SELECT list(text) FROM inlet_chunks())");
+    connection_.unbind_chunks();
+    INLET_RETURN_IF_ERROR(set);
+  }
+  std::string sql =
+      "CREATE OR REPLACE VIEW " + qualified_name(view.schema, view.name) + " AS " +
+      lake::files_select_sql({.columns = snapshot.schema(),
+                              .partition_columns = snapshot.partition_columns(),
+                              .files = live.empty() ? "" : "getvariable(" + duck::quote_literal(variable) + ")"});
+  if (sql == view.shown_sql) return Status::ok();
+  INLET_RETURN_IF_ERROR(connection_.execute(sql));
+  view.shown_sql = std::move(sql);
+  return Status::ok();
+}
+
+bool QuerySession::names(const TableReference& reference, const View& view) const {
+  if (!same_name(reference.name, view.name)) return false;
+  return reference.schema.empty() ||
+         same_name(reference.schema, view.schema.empty() ? kDefaultSchema : std::string_view(view.schema));
+}
+
+Status QuerySession::refresh_for(const CheckedStatement& statement) {
+  INLET_RETURN_IF_ERROR(find_tables());
+  if (statement.lists_tables) {
+    for (auto& [path, view] : views_) view->problem = refresh(*view);
+  }
+  for (const auto& reference : statement.tables) {
+    std::vector<View*> meant;
+    for (auto& [path, view] : views_) {
+      if (names(reference, *view)) meant.push_back(view.get());
+    }
+    if (meant.size() > 1) {
+      std::vector<std::string> choices;
+      for (const View* view : meant) choices.push_back(view->schema + "." + view->name);
+      return Status(StatusCode::kInvalidArgument, "sql.ambiguous_table",
+                    "\"" + reference.name + "\" stands for more than one table")
+          .fix("write " + joined(choices, " or "));
+    }
+    for (View* view : meant) {
+      view->problem = refresh(*view);
+      INLET_RETURN_IF_ERROR(view->problem);
+    }
+  }
+  return Status::ok();
+}
+
+Result<std::vector<CheckedStatement>> QuerySession::check(std::string_view sql) {
+  std::vector<CheckedStatement> statements;
+  for (const auto& text : all_statements(sql)) {
+    INLET_ASSIGN_OR_RETURN(auto statement, check_statement(connection_, text));
+    statements.push_back(std::move(statement));
+  }
+  return statements;
+}
+
+Result<duck::ResultStream> QuerySession::run(const CheckedStatement& statement) {
+  INLET_RETURN_IF_ERROR(refresh_for(statement));
+  auto rows = connection_.stream_select(statement.sql);
+  if (rows.is_ok() || rows.status().detail().what.find("Table with name") == std::string::npos) return rows;
+  std::vector<std::string> known;
+  for (const auto& [path, view] : views_)
+    known.push_back(view->schema.empty() ? view->name : view->schema + "." + view->name);
+  ErrorDetail detail = rows.status().detail();
+  if (!absent_tables(statement).empty()) detail.id = "sql.no_table";
+  detail.fix = known.empty() ? "the lake holds no table yet" : "the lake's tables: " + joined(known, ", ");
+  return Status(rows.status().code(), std::move(detail));
+}
+
+std::vector<std::pair<std::string, TableVersion>> QuerySession::versions_read(const CheckedStatement& statement) const {
+  std::vector<std::pair<std::string, TableVersion>> versions;
+  for (const auto& [path, view] : views_) {
+    const bool is_read = std::any_of(statement.tables.begin(), statement.tables.end(),
+                                     [&](const TableReference& reference) { return names(reference, *view); });
+    if (is_read && view->shown_version) versions.emplace_back(path, *view->shown_version);
+  }
+  return versions;
+}
+
+std::vector<std::string> QuerySession::absent_tables(const CheckedStatement& statement) const {
+  std::vector<std::string> absent;
+  for (const auto& reference : statement.tables) {
+    const bool is_there =
+        std::any_of(views_.begin(), views_.end(), [&](const auto& view) { return names(reference, *view.second); });
+    if (!is_there)
+      absent.push_back(reference.schema.empty() ? reference.name : reference.schema + "." + reference.name);
+  }
+  return absent;
+}
+
+Result<duck::ResultStream> QuerySession::run(std::string_view sql) {
+  INLET_ASSIGN_OR_RETURN(const auto statement, check_statement(connection_, sql));
+  return run(statement);
+}
+
+Result<std::vector<QueryTable>> QuerySession::tables() {
+  INLET_RETURN_IF_ERROR(find_tables());
+  std::vector<QueryTable> tables;
+  for (auto& [path, view] : views_) {
+    view->problem = refresh(*view);
+    QueryTable table{.schema = view->schema, .name = view->name, .problem = view->problem};
+    if (view->table) {
+      const auto snapshot = view->table->snapshot();
+      table.columns = snapshot->schema();
+      table.partition_columns = snapshot->partition_columns();
+      table.version = snapshot->version();
+    }
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+void QuerySession::interrupt() { connection_.interrupt(); }
+
+}  // namespace inlet::query
