@@ -1,0 +1,66 @@
+"""What the end-to-end tests share: the program under test, the preload library, one broker for the session."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import generator
+import kafka_broker
+import program as program_module
+
+FAULTS = program_module.ROOT / "tests" / "faults"
+
+
+@pytest.fixture(scope="session")
+def binary() -> pathlib.Path:
+    """A test build: it has the named points. INLET_BIN, or where `make test` leaves it."""
+    path = pathlib.Path(os.environ.get("INLET_BIN", program_module.ROOT / "build" / "test" / "inlet")).resolve()
+    if not path.is_file():
+        pytest.fail(f"{path} is not there: build it with the preset `test`, or name another one by INLET_BIN")
+    return path
+
+
+@pytest.fixture
+def program(binary, tmp_path) -> program_module.Program:
+    return program_module.Program(binary, tmp_path / "processes")
+
+
+@pytest.fixture
+def lake(tmp_path) -> pathlib.Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture(scope="session")
+def inject_library(tmp_path_factory) -> pathlib.Path:
+    library = tmp_path_factory.mktemp("faults") / "libinlet_inject.so"
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-std=gnu17", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"]
+        + ["-o", str(library), str(FAULTS / "inject.c"), "-ldl"],
+        check=True,
+        timeout=60,
+    )
+    return library
+
+
+@pytest.fixture(scope="session")
+def reference(binary, tmp_path_factory) -> generator.Reference:
+    return generator.Reference(binary, tmp_path_factory.mktemp("reference"))
+
+
+@pytest.fixture(scope="session")
+def session_broker(tmp_path_factory):
+    broker = kafka_broker.Broker(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def broker(session_broker):
+    """The session's broker, running, whatever the test before did to it."""
+    session_broker.ensure_running()
+    return session_broker

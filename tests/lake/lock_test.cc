@@ -1,0 +1,61 @@
+#include "lake/lock.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lake/lake_fixture.h"
+
+namespace inlet::lake {
+namespace {
+
+using PipelineLockTest = LakeTest;
+
+TEST_F(PipelineLockTest, the_second_is_told_who_holds_it_and_since_when) {
+  auto first = PipelineLock::acquire(root_.string(), "ventes");
+  ASSERT_TRUE(first.is_ok()) << first.status().to_line();
+  EXPECT_EQ(first->path(), (root_ / "_inlet" / "ventes.lock").string());
+  const auto second = PipelineLock::acquire(root_.string(), "ventes");
+  ASSERT_EQ(second.status().code(), StatusCode::kTransient);
+  EXPECT_EQ(second.status().detail().id, "lake.locked");
+  const std::string why = second.status().detail().why;
+  EXPECT_NE(why.find("process " + std::to_string(::getpid()) + " on "), std::string::npos) << why;
+  EXPECT_NE(why.find(" since 20"), std::string::npos) << why;
+}
+
+TEST_F(PipelineLockTest, it_is_released_with_its_holder_and_the_file_stays) {
+  std::string path;
+  {
+    auto lock = PipelineLock::acquire(root_.string(), "ventes");
+    ASSERT_TRUE(lock.is_ok());
+    path = lock->path();
+    const PipelineLock moved = std::move(*lock);
+    EXPECT_FALSE(PipelineLock::acquire(root_.string(), "ventes").is_ok());
+  }
+  EXPECT_TRUE(std::filesystem::exists(path));
+  EXPECT_TRUE(PipelineLock::acquire(root_.string(), "ventes").is_ok());
+}
+
+TEST_F(PipelineLockTest, a_process_that_dies_leaves_no_lock_behind) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto lock = PipelineLock::acquire(root_.string(), "ventes");
+    ::_exit(lock.is_ok() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  EXPECT_TRUE(PipelineLock::acquire(root_.string(), "ventes").is_ok());
+}
+
+TEST_F(PipelineLockTest, other_pipelines_and_odd_names_have_locks_of_their_own) {
+  const auto one = PipelineLock::acquire(root_.string(), "a/b");
+  const auto two = PipelineLock::acquire(root_.string(), "a%2Fb");
+  const auto three = PipelineLock::acquire(root_.string(), "../a");
+  EXPECT_TRUE(one.is_ok());
+  EXPECT_TRUE(two.is_ok());
+  EXPECT_TRUE(three.is_ok());
+  EXPECT_TRUE(std::filesystem::exists(root_ / "_inlet" / "a%2Fb.lock"));
+}
+
+}  // namespace
+}  // namespace inlet::lake
