@@ -12,10 +12,8 @@ target_compile_definitions(inlet_flags INTERFACE INLET_VERSION="${PROJECT_VERSIO
 if(INLET_SANITIZE)
   target_compile_options(inlet_flags INTERFACE -fsanitize=${INLET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(inlet_flags INTERFACE -fsanitize=${INLET_SANITIZE})
-  if(INLET_SANITIZE MATCHES "address")
-    # g++ 12 loses track of std::optional's flag between the sanitizer's checks.
-    target_compile_options(inlet_flags INTERFACE -Wno-maybe-uninitialized)
-  endif()
+  # g++ 12 loses track of std::optional's flag between the sanitizer's checks.
+  target_compile_options(inlet_flags INTERFACE -Wno-maybe-uninitialized)
 endif()
 if(INLET_FAULT_POINTS)
   target_compile_definitions(inlet_flags INTERFACE INLET_FAULT_POINTS)

@@ -122,8 +122,8 @@ class Pipeline::Run {
   }
 
   Status execute_views_only(const RunOptions& options, const RunHooks& hooks) {
-    const auto ends_at = options.duration ? std::optional(started_ + *options.duration) : std::nullopt;
-    while (!options.until_caught_up && !stop_.requested() && (!ends_at || clock_.steady_now() < *ends_at)) {
+    const auto time_is_up = [&] { return options.duration && clock_.steady_now() - started_ >= *options.duration; };
+    while (!options.until_caught_up && !stop_.requested() && !time_is_up()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       if (hooks.on_progress) hooks.on_progress(progress());
     }

@@ -175,7 +175,7 @@ const char* PartitionState::keep(std::string_view key) {
   char* at = block_end_ - arena_free_;
   const auto length = static_cast<std::uint32_t>(key.size());
   std::memcpy(at, &length, sizeof length);
-  std::memcpy(at + sizeof length, key.data(), key.size());
+  std::copy(key.begin(), key.end(), at + sizeof length);  // the key of a keyless view is empty
   arena_free_ -= size;
   return at;
 }
