@@ -16,6 +16,11 @@ place() { # FROM TO: a copy that is whole at every moment, even over a running p
   mv -f "$2.new" "$2"
 }
 if [[ $preset == release && $# == 0 ]]; then
+  # What lets the tests kill the program at a named point, or stand for a second machine, is in no release.
+  if grep -qE 'INLET_(KILL_AT|NO_LOCK)' "$folder/inlet"; then
+    echo "build.sh: $folder/inlet has the fault points of a test build" >&2
+    exit 1
+  fi
   place "$folder/inlet" build/inlet
   place "$folder/libduckdb.so" build/libduckdb.so
 fi

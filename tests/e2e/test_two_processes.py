@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -14,7 +13,7 @@ import generator
 import oracle
 import sales
 from generator import UNLIMITED
-from program import EXIT_DATA_LOSS, EXIT_OK, EXIT_RUNTIME, EXIT_UNAVAILABLE, Program, sets
+from program import EXIT_DATA_LOSS, EXIT_OK, EXIT_RUNTIME, EXIT_UNAVAILABLE, sets
 
 STEADY = sets("source.generator.rate=2000")
 # Only test builds know it: it stands for a second machine, which an flock on this one does not stop.
@@ -134,16 +133,3 @@ def test_within_a_group_a_stopped_process_goes_on_with_what_it_is_assigned(progr
         stopped.signal(signal.SIGTERM)
         stopped.wait(5).expect(EXIT_OK)
     oracle.assert_exact(lake, topic.truth)
-
-
-def test_a_release_build_knows_nothing_of_these_tests(lake, tmp_path):
-    """What stands for a second machine here, and the named points, are not in a release build."""
-    binary = os.environ.get("INLET_RELEASE_BIN")
-    if not binary:
-        pytest.skip("INLET_RELEASE_BIN is not set")
-    program = Program(binary, tmp_path / "release")
-    with program.start_ingest(lake, *STEADY) as first:
-        first.wait_until(lambda: oracle.events_committed(lake) > 0, 20, "a commit")
-        assert program.ingest(lake, *STEADY, "--for", "3s", env=OTHER_MACHINE).code != EXIT_OK
-        killed = program.ingest(lake / "other", *STEADY, "--for", "1s", env={"INLET_KILL_AT": "bronze.before_commit:1"})
-        killed.expect(EXIT_OK)
