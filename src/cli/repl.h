@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cli/exit_code.h"
@@ -53,7 +54,7 @@ class Repl {
     ResultOutput results;
     std::FILE* errors = stderr;
   };
-  Repl(query::QuerySession& session, Streams streams) : session_(session), streams_(streams) {}
+  Repl(query::QuerySession& session, Streams streams) : session_(session), streams_(std::move(streams)) {}
 
   /// Takes one line, runs what it completes; what follows an interrupted statement on its line is not run. False: the
   /// person wants to leave.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -149,7 +150,7 @@ std::string bar(double share, std::size_t width) {
   constexpr std::array<std::string_view, 8> kEighths{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   if (!(share > 0)) return "";
   const double eighths = std::min(share, 1.0) * static_cast<double>(width) * 8;
-  const auto whole = std::max<std::size_t>(1, static_cast<std::size_t>(eighths + 0.5));
+  const auto whole = std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(eighths)));
   return repeated("█", whole / 8) + std::string(kEighths[whole % 8]);
 }
 
