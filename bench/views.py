@@ -2,11 +2,14 @@
 """Views, measured: the sales pipeline with its three views, end to end.
 
     make bench-views
-    bench/views.py --events 2000000 --clients 5,100000 --batches 100000
+    make bench-views ARGS="--parts sweep --events 2000000 --clients 5,100000 --batches 100000"
 
-For each number of clients and rows a batch: events/s with and without the views (in turn), the time each stage took, the
-size of the state, the time of a publish, and how long a start takes until the state is level again. With --latency: at
-10,000 events/s, how old the published tables are.
+The parts:
+  sweep    for each number of clients and rows a batch: events/s without and with the views (in turn), the share of the
+           time each stage took, the size of the state, the time of a publish, and of a start until the views are level
+  flat     one lake from 5 M to 20 M events: events/s and CPU of each leg
+  latency  at 10,000 events/s: from a bronze commit to the commit that shows it, by the logs' own times
+  restart  SIGKILL at 10,000 events/s and at full speed, with 1 M clients: from the start to the first commits
 """
 import argparse
 import json
@@ -57,22 +60,72 @@ def sweep(clients, batch, events):
           f"  {publish / max(1, sum(v['publishes'] for v in views)) * 1e3:>6.0f} ms  {restart:>5.1f} s  {kept['rss_mb']:>5.0f} MB", flush=True)
 
 
+def flat(clients, batch):
+    with tempfile.TemporaryDirectory(prefix="inlet-bench-") as lake:
+        done = 0
+        for total in (5_000_000, 10_000_000, 15_000_000, 20_000_000):
+            leg = run(lake, *stream(clients, batch), "--events", total)
+            print(f"  {done / 1e6:>4.0f} M to {total / 1e6:>3.0f} M events: {leg['events'] / leg['seconds'] / 1e3:>5.0f} k/s"
+                  f"  {leg['cpu'] / leg['events'] * 1e6:.2f} CPU-s/M  {leg['rss_mb']:.0f} MB", flush=True)
+            done = total
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+
+
 def latency(clients, seconds):
-    """At 10,000 events/s: from the commit of a bronze version to the commit that shows it, by the logs' own times."""
+    """From the commit of a bronze version to the commit that shows it, by the logs' own times."""
     with tempfile.TemporaryDirectory(prefix="inlet-bench-") as lake:
         run(lake, *stream(clients, 250_000), "--set", "source.generator.rate=10000", "--for", f"{seconds}s")
         bronze = times(lake, "bronze/ventes_stream", lambda actions, version: version)
-        for view in ("ventes_aggreges", "ventes_par_pays"):
-            app = f"ventes/views/{view}"
-            shown = times(lake, f"silver/{view}", lambda actions, _: next(
-                (a["txn"]["version"] for a in actions if a.get("txn", {}).get("appId") == app), None))
-            ages, published = [], sorted((v, t) for v, t in shown.items() if v is not None)
-            for version, committed in sorted(bronze.items()):
-                after = [t for v, t in published if v >= version]
-                if after and version > 2:
-                    ages.append(after[0] - committed)
-            ages.sort()
-            print(f"{clients:,} clients, 10,000 events/s, {view}: bronze commit -> shown p50 {ages[len(ages) // 2]} ms, p99 {ages[int(len(ages) * 0.99)]} ms")
+        for view in ("ventes_aggreges", "ventes_par_pays", "ventes_par_segment"):
+            shown = published(lake, view)
+            ages = [min(t for v, t in shown if v >= version) - committed
+                    for version, committed in bronze.items() if version > 2 and any(v >= version for v, _ in shown)]
+            print(f"  {view}: bronze commit to published p50 {percentile(ages, 0.5)} ms, p99 {percentile(ages, 0.99)} ms"
+                  f" ({len(shown)} publishes)", flush=True)
+
+
+def published(lake, view):
+    """[(bronze version, time of the commit that shows it)], oldest first."""
+    app = f"ventes/views/{view}"
+    shown = times(lake, f"silver/{view}", lambda actions, _: next(
+        (a["txn"]["version"] for a in actions if a.get("txn", {}).get("appId") == app), None))
+    return sorted((v, t) for v, t in shown.items() if v is not None)
+
+
+def newest(lake, table):
+    return max((int(f.stem) for f in (pathlib.Path(lake) / table / "_delta_log").glob("0*.json")), default=-1)
+
+
+def restart(clients, rate):
+    """Fills the state, kills a run in full flow, and watches the logs of the next one."""
+    tables = ["bronze/ventes_stream"] + [f"silver/{v}" for v in ("ventes_aggreges", "ventes_par_pays", "ventes_par_segment")]
+    with tempfile.TemporaryDirectory(prefix="inlet-bench-") as lake:
+        run(lake, *stream(clients, 250_000), "--events", clients * 3)
+        arguments = [str(a) for a in (INLET, "run", PIPELINE, "--quiet", "--lake", lake, *stream(clients, 250_000),
+                                      "--set", f"source.generator.rate={rate}")]
+        process = subprocess.Popen(arguments)
+        time.sleep(12)
+        process.kill()
+        process.wait()
+        before = {table: newest(lake, table) for table in tables}
+        # The claim is a commit of its own; the first one with rows is the one that counts.
+        started = time.monotonic()
+        process = subprocess.Popen(arguments)
+        seen = {}
+        while len(seen) < len(tables) and time.monotonic() - started < 60:
+            for table in tables:
+                behind = 2 if table.startswith("bronze") else 1
+                if table not in seen and newest(lake, table) >= before[table] + behind:
+                    seen[table] = time.monotonic() - started
+            time.sleep(0.005)
+        process.terminate()
+        process.wait()
+        print(f"  killed at {f'{rate:,} events/s' if rate else 'full speed'}, {clients:,} clients: first commit after "
+              + ", ".join(f"{seen.get(t, float('nan')):.1f} s ({t})" for t in tables), flush=True)
 
 
 def times(lake, table, key):
@@ -90,15 +143,24 @@ def main():
     parser.add_argument("--events", type=int, default=3_000_000)
     parser.add_argument("--clients", type=numbers, default=[5, 100_000, 1_000_000])
     parser.add_argument("--batches", type=numbers, default=[100_000, 250_000])
-    parser.add_argument("--latency", type=int, default=20, help="seconds; 0 leaves it out")
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=["sweep", "flat", "latency", "restart"])
     options = parser.parse_args()
-    print(f"{options.events:,} events; three views")
-    print("  clients    batch   bronze only   with views  CPU-s/M   apply  publish       rows      state  a publish  restart    RSS")
-    for clients in options.clients:
-        for batch in options.batches:
-            sweep(clients, batch, options.events)
-    if options.latency:
-        latency(100_000, options.latency)
+    if "sweep" in options.parts:
+        print(f"{options.events:,} events; three views")
+        print("  clients    batch   bronze only   with views  CPU-s/M   apply  publish       rows      state  a publish  restart    RSS")
+        for clients in options.clients:
+            for batch in options.batches:
+                sweep(clients, batch, options.events)
+    if "flat" in options.parts:
+        print("100,000 clients, batches of 100,000")
+        flat(100_000, 100_000)
+    if "latency" in options.parts:
+        print("100,000 clients at 10,000 events/s, for 30 s")
+        latency(100_000, 30)
+    if "restart" in options.parts:
+        print("after a SIGKILL")
+        for rate in (10_000, 0):
+            restart(1_000_000, rate)
 
 
 if __name__ == "__main__":

@@ -26,14 +26,27 @@ bool is_whole_number(std::string_view type) {
 
 bool is_floating(std::string_view type) { return type == "DOUBLE" || type == "FLOAT"; }
 
-// " FILTER (WHERE a AND b)"; empty where there is no condition.
-std::string filter_clause(const std::vector<std::string>& conditions) {
+std::string all_of(const std::vector<std::string>& conditions) {
   std::string joined;
   for (const auto& condition : conditions) {
     if (!condition.empty()) joined += (joined.empty() ? "(" : " AND (") + condition + ")";
   }
+  return joined;
+}
+
+// " FILTER (WHERE a AND b)"; empty where there is no condition.
+std::string filter_clause(const std::vector<std::string>& conditions) {
+  const std::string joined = all_of(conditions);
   return joined.empty() ? "" : " FILTER (WHERE " + joined + ")";
 }
+
+// What an aggregate over one event is: the value, or NULL where the event is filtered out.
+std::string where_it_counts(const std::string& value, const std::vector<std::string>& conditions) {
+  const std::string joined = all_of(conditions);
+  return joined.empty() ? value : "CASE WHEN " + joined + " THEN " + value + " END";
+}
+
+std::string is_not_null(const std::string& expression) { return "(" + expression + ") IS NOT NULL"; }
 
 std::string as_count(const std::string& column) { return "CAST(coalesce(" + column + ", 0) AS BIGINT)"; }
 
@@ -71,7 +84,7 @@ Result<std::string> AggregatePlanner::type_of(const std::string& sql) {
 
 std::string AggregatePlanner::add(Merge::Kind kind, std::vector<Partial> partials) {
   std::string key = std::to_string(static_cast<int>(kind));
-  for (const auto& partial : partials) key += '\n' + partial.sql;
+  for (const auto& partial : partials) key += '\n' + partial.of_group;
   const auto [known, is_new] = known_.emplace(std::move(key), partials_.size());
   if (is_new) {
     merges_.push_back({kind, partials_.size(), partials.size()});
@@ -80,7 +93,10 @@ std::string AggregatePlanner::add(Merge::Kind kind, std::vector<Partial> partial
   return "p" + std::to_string(known->second);
 }
 
-std::string AggregatePlanner::add_count(const std::string& sql) { return add(Merge::Kind::kSum, {{sql, kBigint}}); }
+std::string AggregatePlanner::add_count(const std::string& aggregate, const std::vector<std::string>& conditions) {
+  return add(Merge::Kind::kSum,
+             {{aggregate + filter_clause(conditions), where_it_counts("CAST(1 AS BIGINT)", conditions), kBigint}});
+}
 
 Result<AggregatePlanner::Call> AggregatePlanner::read_call(const Tree& tree) {
   const std::string name = text_field(tree, "function_name");
@@ -166,12 +182,32 @@ Result<AggregatePlan> AggregatePlanner::make_plan(const Tree& tree) {
 Result<AggregatePlanner::Texts> AggregatePlanner::plan_count(const Call& call) {
   if (call.function == AggregateFunction::kCountIf) {
     INLET_RETURN_IF_ERROR(check_arguments(call, 1));
-    const auto column = add_count("count(*)" + filter_clause({call.filter, call.arguments[0]}));
+    const auto column = add_count("count(*)", {call.filter, call.arguments[0]});
     return Texts{"CAST(coalesce(" + column + ", 0) AS HUGEINT)", ""};
   }
-  if (!call.arguments.empty()) INLET_RETURN_IF_ERROR(check_arguments(call, 1));
-  const std::string what = call.arguments.empty() ? "*" : call.arguments[0];
-  return Texts{as_count(add_count("count(" + what + ")" + call.filtered())), ""};
+  if (call.arguments.empty()) return Texts{as_count(add_count("count(*)", {call.filter})), ""};
+  INLET_RETURN_IF_ERROR(check_arguments(call, 1));
+  return Texts{as_count(add_count_of(call)), ""};
+}
+
+std::string AggregatePlanner::add_count_of(const Call& call) {
+  const std::string& value = call.arguments[0];
+  return add(Merge::Kind::kSum, {{"count(" + value + ")" + call.filtered(),
+                                  where_it_counts("CAST(1 AS BIGINT)", {call.filter, is_not_null(value)}), kBigint}});
+}
+
+// The exact sum of whole numbers or decimals, kept as DECIMAL(38,scale).
+std::string AggregatePlanner::add_exact_sum(const Call& call, int scale) {
+  const auto type = decimal(38, scale);
+  const std::string cast = " AS " + type.to_duckdb() + ")";
+  return add(Merge::Kind::kSum, {{"CAST(sum(" + call.arguments[0] + ")" + call.filtered() + cast,
+                                  where_it_counts("CAST(" + call.arguments[0] + cast, {call.filter}), type}});
+}
+
+std::string AggregatePlanner::add_double_sum(const Call& call) {
+  return add(Merge::Kind::kSum,
+             {{"sum(" + call.arguments[0] + ")" + call.filtered(),
+               where_it_counts("CAST(" + call.arguments[0] + " AS DOUBLE)", {call.filter}), kDouble}});
 }
 
 Result<AggregatePlanner::Texts> AggregatePlanner::plan_distinct_count(const Call& call) {
@@ -191,15 +227,10 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_distinct_count(const Call
 Result<AggregatePlanner::Texts> AggregatePlanner::plan_sum(const Call& call) {
   INLET_RETURN_IF_ERROR(check_arguments(call, 1));
   const std::string& type = call.types[0];
-  const std::string sum = "sum(" + call.arguments[0] + ")" + call.filtered();
-  if (is_whole_number(type)) {
-    const auto column = add(Merge::Kind::kSum, {{"CAST(" + sum + " AS DECIMAL(38,0))", decimal(38, 0)}});
-    return Texts{"CAST(" + column + " AS HUGEINT)", ""};
-  }
+  if (is_whole_number(type)) return Texts{"CAST(" + add_exact_sum(call, 0) + " AS HUGEINT)", ""};
   if (const auto exact = same_type(type); exact && exact->kind == TypeKind::kDecimal)
-    return Texts{add(Merge::Kind::kSum, {{sum, decimal(38, exact->scale)}}), ""};
-  if (is_floating(type))
-    return Texts{add(Merge::Kind::kSum, {{sum, kDouble}}), "", /*is_exact=*/false, /*is_stable=*/false};
+    return Texts{add_exact_sum(call, exact->scale), ""};
+  if (is_floating(type)) return Texts{add_double_sum(call), "", /*is_exact=*/false, /*is_stable=*/false};
   return refuse_(call.tree, "sums of " + type + " are not kept", "cast the argument to a number");
 }
 
@@ -211,8 +242,8 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_average(const Call& call)
   if (is_whole_number(type)) {
     // One formula on both sides: sum and count are exact, so the quotient is the same DOUBLE whatever the batches were.
     // DuckDB's own avg() divides in long double, and may differ in the last bit.
-    const auto total = add(Merge::Kind::kSum, {{"CAST(" + sum + " AS DECIMAL(38,0))", decimal(38, 0)}});
-    return Texts{"CAST(CAST(" + total + " AS HUGEINT) AS DOUBLE) / " + as_count(add_count(count)),
+    const auto total = add_exact_sum(call, 0);
+    return Texts{"CAST(CAST(" + total + " AS HUGEINT) AS DOUBLE) / " + as_count(add_count_of(call)),
                  "CAST(" + sum + " AS DOUBLE) / " + count, /*is_exact=*/false, /*is_stable=*/true};
   }
   if (const auto exact = same_type(type); exact && exact->kind == TypeKind::kDecimal) {
@@ -221,12 +252,12 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_average(const Call& call)
       return "CAST(inlet_decimal_average_" + std::to_string(exact->scale) + "(" + total + ", " + number + ") AS " +
              result.to_duckdb() + ")";
     };
-    const auto total = add(Merge::Kind::kSum, {{sum, decimal(38, exact->scale)}});
-    return Texts{average(total, as_count(add_count(count))), average(sum, count)};
+    const auto total = add_exact_sum(call, exact->scale);
+    return Texts{average(total, as_count(add_count_of(call))), average(sum, count)};
   }
   if (is_floating(type)) {
-    const auto total = add(Merge::Kind::kSum, {{sum, kDouble}});
-    return Texts{total + " / " + as_count(add_count(count)), "", /*is_exact=*/false, /*is_stable=*/false};
+    const auto total = add_double_sum(call);
+    return Texts{total + " / " + as_count(add_count_of(call)), "", /*is_exact=*/false, /*is_stable=*/false};
   }
   return refuse_(call.tree, "averages of " + type + " are not kept", "cast the argument to a number");
 }
@@ -240,7 +271,8 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_extreme(const Call& call,
     return refuse_(call.tree, "values of type " + type + " are not kept",
                    "cast the argument, e.g. CAST(" + call.arguments[0] + " AS VARCHAR)");
   const std::string result = std::string(function) + "(" + call.arguments[0] + ")" + call.filtered();
-  return Texts{cast_back(add(kind, {{cast_to(result, type, *stored), *stored}}), *stored, type), ""};
+  const std::string of_event = where_it_counts(cast_to(call.arguments[0], type, *stored), {call.filter});
+  return Texts{cast_back(add(kind, {{cast_to(result, type, *stored), of_event, *stored}}), *stored, type), ""};
 }
 
 // Which row of a group is wanted, and what of it.
@@ -262,8 +294,12 @@ Result<AggregatePlanner::Texts> AggregatePlanner::add_pick(const Call& call, con
   // Ties end with the event's place, so that the winner is the same whatever the batches were; `_source` stands last
   // since it is never NULL. An event joined to several dimension rows stands several times at one place: then its
   // value decides.
-  std::vector<Partial> order;
-  if (pick.order_nulls_apart) order.push_back({"(" + pick.order + ") IS NOT NULL", {TypeKind::kBoolean}});
+  struct Place {
+    std::string sql;
+    ColumnType type;
+  };
+  std::vector<Place> order;
+  if (pick.order_nulls_apart) order.push_back({is_not_null(pick.order), {TypeKind::kBoolean}});
   order.push_back({cast_to(pick.order, pick.order_type, *order_type), *order_type});
   const std::string events = duck::quote_identifier(query_.from.events().alias) + ".";
   order.push_back({"CAST(" + events + "_partition AS INTEGER)", {TypeKind::kInt}});
@@ -278,7 +314,7 @@ Result<AggregatePlanner::Texts> AggregatePlanner::add_pick(const Call& call, con
   const std::string filter = filter_clause(pick.conditions);
   const std::string end = pick.is_smallest ? "min" : "max";
   const std::string picked = "arg_" + end + "_null(" + value + ", " + row + ")" + filter;
-  std::vector<Partial> partials{{picked, *value_type}};
+  std::vector<Partial> partials{{picked, where_it_counts(value, pick.conditions), *value_type}};
   const std::string place = end + "(" + row + ")" + filter;
   for (std::size_t i = 0; i < order.size(); ++i) {
     std::string part = "struct_extract_at(";
@@ -286,7 +322,7 @@ Result<AggregatePlanner::Texts> AggregatePlanner::add_pick(const Call& call, con
     part += ", ";
     part += std::to_string(i + 1);
     part += ")";
-    partials.push_back({std::move(part), order[i].type});
+    partials.push_back({std::move(part), where_it_counts(order[i].sql, pick.conditions), order[i].type});
   }
   const auto kind = pick.is_smallest ? Merge::Kind::kPickSmallest : Merge::Kind::kPickLargest;
   const auto column = add(kind, std::move(partials));
@@ -301,8 +337,8 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_arg(const Call& call) {
   Pick pick{.is_smallest = call.function == F::kArgMin || call.function == F::kArgMinNull,
             .order = call.arguments[1],
             .order_type = call.types[1]};
-  pick.conditions = {call.filter, "(" + call.arguments[1] + ") IS NOT NULL"};
-  if (!keeps_null) pick.conditions.push_back("(" + call.arguments[0] + ") IS NOT NULL");
+  pick.conditions = {call.filter, is_not_null(call.arguments[1])};
+  if (!keeps_null) pick.conditions.push_back(is_not_null(call.arguments[0]));
   return add_pick(call, pick);
 }
 
@@ -317,8 +353,7 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_ordered(const Call& call)
             .order = call.order,
             .order_type = call.order_type,
             .conditions = {call.filter}};
-  if (call.function == AggregateFunction::kAnyValue)
-    pick.conditions.push_back("(" + call.arguments[0] + ") IS NOT NULL");
+  if (call.function == AggregateFunction::kAnyValue) pick.conditions.push_back(is_not_null(call.arguments[0]));
   return add_pick(call, pick);
 }
 
@@ -326,10 +361,12 @@ Result<AggregatePlanner::Texts> AggregatePlanner::plan_moments(const Call& call)
   INLET_RETURN_IF_ERROR(check_arguments(call, 1));
   const std::string value = "CAST(" + call.arguments[0] + " AS DOUBLE)";
   const std::string count = "count(" + value + ")" + call.filtered();
+  const std::vector<std::string> counts{call.filter, is_not_null(call.arguments[0])};
   const auto first =
-      add(Merge::Kind::kMoments, {{count, kBigint},
-                                  {"avg(" + value + ")" + call.filtered(), kDouble},
-                                  {"var_pop(" + value + ")" + call.filtered() + " * " + count, kDouble}});
+      add(Merge::Kind::kMoments, {{count, where_it_counts("CAST(1 AS BIGINT)", counts), kBigint},
+                                  {"avg(" + value + ")" + call.filtered(), where_it_counts(value, counts), kDouble},
+                                  {"var_pop(" + value + ")" + call.filtered() + " * " + count,
+                                   where_it_counts("CAST(0 AS DOUBLE)", counts), kDouble}});
   const auto squares = "p" + std::to_string(std::stoul(first.substr(1)) + 2);
   using F = AggregateFunction;
   const bool is_population = call.function == F::kVarPop || call.function == F::kStddevPop;

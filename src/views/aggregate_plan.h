@@ -17,7 +17,8 @@
 namespace inlet::views {
 
 struct Partial {
-  std::string sql;  // over inlet_source, an aggregate
+  std::string of_group;  // SQL over inlet_source, an aggregate
+  std::string of_event;  // SQL over inlet_source, the same of one event alone: NULL where it does not count
   ColumnType type;
 };
 
@@ -40,7 +41,7 @@ class AggregatePlanner {
   /// The aggregate's plan; the same one for an equal call.
   Result<AggregatePlan> plan(const Tree& call);
 
-  void keep_row_count() { add_count("count(*)"); }
+  void keep_row_count() { add_count("count(*)", {}); }
 
   const std::vector<Partial>& partials() const { return partials_; }
   /// `column` counts from p0.
@@ -76,7 +77,10 @@ class AggregatePlanner {
 
   /// The name of the first state column, "p3".
   std::string add(Merge::Kind kind, std::vector<Partial> partials);
-  std::string add_count(const std::string& sql);
+  std::string add_count(const std::string& aggregate, const std::vector<std::string>& conditions);
+  std::string add_count_of(const Call& call);
+  std::string add_exact_sum(const Call& call, int scale);
+  std::string add_double_sum(const Call& call);
 
   duck::Connection& connection_;
   const PlannerInput& input_;

@@ -49,8 +49,9 @@ class Assembler {
     // Only distinct counts, or nothing, and no key: a batch's partials are a row all the same.
     if (keys_.empty() && aggregates_.partials().empty()) aggregates_.keep_row_count();
     write_state();
-    write_partial_sql();
+    write_group_sql();
     write_distinct_sql();
+    write_event_sql();
     INLET_RETURN_IF_ERROR(write_outputs());
     return std::move(plan_);
   }
@@ -214,12 +215,29 @@ class Assembler {
 
   std::string from_where() const { return " FROM " + query_.from.sql + (where_.empty() ? "" : " WHERE " + where_); }
 
-  void write_partial_sql() {
+  // "<keys>, a AS p0, b AS p1"
+  std::string key_and_partial_columns(std::string Partial::*sql) const {
     std::string columns = key_columns();
-    for (std::size_t i = 0; i < aggregates_.partials().size(); ++i) {
-      columns += (columns.empty() ? "" : ", ") + aggregates_.partials()[i].sql + " AS p" + std::to_string(i);
+    for (std::size_t i = 0; i < aggregates_.partials().size(); ++i)
+      columns += (columns.empty() ? "" : ", ") + aggregates_.partials()[i].*sql + " AS p" + std::to_string(i);
+    return columns;
+  }
+
+  void write_group_sql() {
+    plan_.group_sql =
+        "SELECT " + key_and_partial_columns(&Partial::of_group) + from_where() + group_by_first(keys_.size());
+  }
+
+  void write_event_sql() {
+    std::string columns = key_and_partial_columns(&Partial::of_event);
+    for (std::size_t i = 0; i < aggregates_.distincts().size(); ++i) {
+      const auto& distinct = aggregates_.distincts()[i];
+      columns += columns.empty() ? "" : ", ";
+      columns += distinct.filter.empty() ? distinct.value
+                                         : "CASE WHEN " + distinct.filter + " THEN " + distinct.value + " END";
+      columns += " AS v" + std::to_string(i);
     }
-    plan_.partial_sql = "SELECT " + columns + from_where() + group_by_first(keys_.size());
+    plan_.event_sql = "SELECT " + columns + from_where();
   }
 
   void write_distinct_sql() {

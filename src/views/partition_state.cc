@@ -44,26 +44,60 @@ Int128 decimal_limit() {
   return limit;
 }
 
-Status overflow() { return {StatusCode::kInvalidArgument, "view.sum_overflow", "a sum has more than 38 digits"}; }
+using Rows = std::span<const std::uint32_t>;
 
-Status merge_sum(StateColumn& column, std::size_t row, const VectorReader& values, std::size_t from) {
-  if (values.is_null(from)) return Status::ok();
-  if (column.is_null(row)) {
-    column.assign(row, values, from);
-    return Status::ok();
+template <class T>
+void merge_sum(StateColumn& column, Rows rows, const VectorReader& values, std::size_t from) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (values.is_null(from + i)) continue;
+    T& cell = column.value<T>(rows[i]);
+    const T value = values.value<T>(from + i);
+    cell = column.is_null(rows[i]) ? value : cell + value;
+    column.set_valid(rows[i]);
   }
+}
+
+// The first row that does not hold its sum.
+std::optional<std::uint32_t> merge_decimal_sum(StateColumn& column, Rows rows, const VectorReader& values,
+                                               std::size_t from) {
+  static const Int128 limit = decimal_limit();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (values.is_null(from + i)) continue;
+    auto& cell = column.value<duckdb_hugeint>(rows[i]);
+    Int128 sum = to_int128(values.value<duckdb_hugeint>(from + i));
+    if (!column.is_null(rows[i])) sum += to_int128(cell);
+    if (sum >= limit || sum <= -limit) return rows[i];
+    cell = to_hugeint(sum);
+    column.set_valid(rows[i]);
+  }
+  return std::nullopt;
+}
+
+void merge_extreme(bool is_smallest, StateColumn& column, std::uint32_t row, const VectorReader& values,
+                   std::size_t from) {
+  if (values.is_null(from)) return;
+  const int order = column.is_null(row) ? 0 : column.compare(row, values, from);
+  if (column.is_null(row) || (is_smallest ? order > 0 : order < 0)) column.assign(row, values, from);
+}
+
+template <class T>
+void merge_extreme_numbers(bool is_smallest, StateColumn& column, Rows rows, const VectorReader& values,
+                           std::size_t from) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (values.is_null(from + i)) continue;
+    T& cell = column.value<T>(rows[i]);
+    const T value = values.value<T>(from + i);
+    if (column.is_null(rows[i]) || (is_smallest ? value < cell : value > cell)) cell = value;
+    column.set_valid(rows[i]);
+  }
+}
+
+void merge_extremes(bool is_smallest, StateColumn& column, Rows rows, const VectorReader& values, std::size_t from) {
   switch (column.physical()) {
-    case Physical::kInt64: column.value<std::int64_t>(row) += values.value<std::int64_t>(from); return Status::ok();
-    case Physical::kDouble: column.value<double>(row) += values.value<double>(from); return Status::ok();
-    case Physical::kInt128: {
-      static const Int128 limit = decimal_limit();
-      auto& cell = column.value<duckdb_hugeint>(row);
-      const Int128 sum = to_int128(cell) + to_int128(values.value<duckdb_hugeint>(from));
-      if (sum >= limit || sum <= -limit) return overflow();
-      cell = to_hugeint(sum);
-      return Status::ok();
-    }
-    default: return {StatusCode::kInternal, "view.plan", "a sum is kept in a column of another type"};
+    case Physical::kInt32: return merge_extreme_numbers<std::int32_t>(is_smallest, column, rows, values, from);
+    case Physical::kInt64: return merge_extreme_numbers<std::int64_t>(is_smallest, column, rows, values, from);
+    default:
+      for (std::size_t i = 0; i < rows.size(); ++i) merge_extreme(is_smallest, column, rows[i], values, from + i);
   }
 }
 
@@ -103,35 +137,32 @@ void merge_pick(const Merge& merge, StateColumn* columns, std::size_t row, const
 // ---- KeyCodec -------------------------------------------------------------------------------------------------------
 
 void KeyCodec::append(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t row) const {
-  for (std::size_t i = 0; i < types_.size(); ++i) {
-    const auto& column = columns[i];
-    if (column.is_null(row)) {
-      bytes.push_back(kNull);
-      continue;
-    }
-    bytes.push_back(kValue);
-    switch (column.physical()) {
-      case Physical::kText: {
-        const auto text = column.text(row);
-        const auto length = static_cast<std::uint32_t>(text.size());
-        append_raw(bytes, &length, sizeof length);
-        bytes.append(text);
-        break;
-      }
-      case Physical::kDouble: {
-        const double value = canonical(column.value<double>(row));
-        append_raw(bytes, &value, sizeof value);
-        break;
-      }
-      default: append_raw(bytes, column.bytes(row), width_of(column.physical()));
-    }
-  }
+  for (std::size_t i = 0; i < types_.size(); ++i) append_column(bytes, columns, i, row);
 }
 
-void KeyCodec::append_part(std::string& bytes, std::string_view key, std::size_t column) const {
-  const char* at = key.data();
-  for (std::size_t i = 0; i < column; ++i) at += part_size(at, physical_of(types_[i]));
-  bytes.append(at, part_size(at, physical_of(types_[column])));
+void KeyCodec::append_column(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t column,
+                             std::size_t row) const {
+  const auto& values = columns[column];
+  if (values.is_null(row)) {
+    bytes.push_back(kNull);
+    return;
+  }
+  bytes.push_back(kValue);
+  switch (values.physical()) {
+    case Physical::kText: {
+      const auto text = values.text(row);
+      const auto length = static_cast<std::uint32_t>(text.size());
+      append_raw(bytes, &length, sizeof length);
+      bytes.append(text);
+      break;
+    }
+    case Physical::kDouble: {
+      const double value = canonical(values.value<double>(row));
+      append_raw(bytes, &value, sizeof value);
+      break;
+    }
+    default: append_raw(bytes, values.bytes(row), width_of(values.physical()));
+  }
 }
 
 void KeyCodec::write(std::string_view key, duck::DataChunk& chunk, std::size_t row) const {
@@ -180,7 +211,7 @@ const char* PartitionState::keep(std::string_view key) {
   return at;
 }
 
-std::size_t PartitionState::row_of(std::string_view key) {
+std::uint32_t PartitionState::row_of(std::string_view key) {
   if (const auto found = index_.find(key); found != index_.end()) return found->second;
   const auto row = static_cast<std::uint32_t>(row_keys_.size());
   const char* kept = keep(key);
@@ -191,54 +222,66 @@ std::size_t PartitionState::row_of(std::string_view key) {
   return row;
 }
 
-Status PartitionState::merge(std::size_t row, const std::vector<VectorReader>& partials, std::size_t from) {
+std::optional<std::uint32_t> PartitionState::merge(Rows rows, std::span<const VectorReader> partials,
+                                                   std::size_t from) {
   for (const auto& merge : plan_.merges) {
     const std::size_t first = merge.column - plan_.keys;
+    auto& column = columns_[first];
+    const auto& values = partials[first];
     switch (merge.kind) {
-      case Merge::Kind::kSum: INLET_RETURN_IF_ERROR(merge_sum(columns_[first], row, partials[first], from)); break;
-      case Merge::Kind::kMin:
-      case Merge::Kind::kMax: {
-        if (partials[first].is_null(from)) break;
-        auto& column = columns_[first];
-        const int order = column.is_null(row) ? 0 : column.compare(row, partials[first], from);
-        const bool replaces = merge.kind == Merge::Kind::kMin ? order > 0 : order < 0;
-        if (column.is_null(row) || replaces) column.assign(row, partials[first], from);
+      case Merge::Kind::kSum:
+        if (column.physical() == Physical::kInt64) {
+          merge_sum<std::int64_t>(column, rows, values, from);
+        } else if (column.physical() == Physical::kDouble) {
+          merge_sum<double>(column, rows, values, from);
+        } else if (const auto overflown = merge_decimal_sum(column, rows, values, from)) {
+          return overflown;
+        }
         break;
-      }
-      case Merge::Kind::kMoments: merge_moments(&columns_[first], row, &partials[first], from); break;
+      case Merge::Kind::kMin:
+      case Merge::Kind::kMax: merge_extremes(merge.kind == Merge::Kind::kMin, column, rows, values, from); break;
+      case Merge::Kind::kMoments:
+        for (std::size_t i = 0; i < rows.size(); ++i) merge_moments(&column, rows[i], &values, from + i);
+        break;
       case Merge::Kind::kPickSmallest:
-      case Merge::Kind::kPickLargest: merge_pick(merge, &columns_[first], row, &partials[first], from); break;
+      case Merge::Kind::kPickLargest:
+        for (std::size_t i = 0; i < rows.size(); ++i) merge_pick(merge, &column, rows[i], &values, from + i);
+        break;
     }
   }
-  return Status::ok();
+  return std::nullopt;
 }
 
-void PartitionState::add_distinct(std::size_t index, std::size_t row, const VectorReader& values, std::size_t from) {
+void PartitionState::add_distinct(std::size_t index, Rows rows, const VectorReader& values, std::size_t from) {
   auto& distinct = distinct_values_[index];
-  const auto row32 = static_cast<std::uint32_t>(row);
-  bool is_new = false;
+  auto& counts = distinct_counts_[index];
   const Physical physical = values.physical();
-  if (physical == Physical::kText || physical == Physical::kInt128) {
-    std::string entry(reinterpret_cast<const char*>(&row32), sizeof row32);
-    if (physical == Physical::kText) {
-      entry += values.text(from);
+  const std::size_t width = width_of(physical);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (values.is_null(from + i)) continue;
+    bool is_new = false;
+    if (physical == Physical::kText || physical == Physical::kInt128) {
+      std::string entry(reinterpret_cast<const char*>(&rows[i]), sizeof rows[i]);
+      if (physical == Physical::kText) {
+        entry += values.text(from + i);
+      } else {
+        append_raw(entry, values.bytes(from + i), width);
+      }
+      const std::size_t size = entry.size();
+      is_new = distinct.texts.insert(std::move(entry)).second;
+      if (is_new && size > 15) distinct.text_bytes += size;
     } else {
-      append_raw(entry, values.bytes(from), sizeof(duckdb_hugeint));
+      DistinctValues::Packed entry{0, rows[i]};
+      if (physical == Physical::kDouble) {
+        const double value = canonical(values.value<double>(from + i));
+        std::memcpy(&entry.value, &value, sizeof value);
+      } else {
+        std::memcpy(&entry.value, values.bytes(from + i), width);
+      }
+      is_new = distinct.packed.insert(entry).second;
     }
-    const std::size_t size = entry.size();
-    is_new = distinct.texts.insert(std::move(entry)).second;
-    if (is_new && size > 15) distinct.text_bytes += size;
-  } else {
-    DistinctValues::Packed entry{0, row32};
-    if (physical == Physical::kDouble) {
-      const double value = canonical(values.value<double>(from));
-      std::memcpy(&entry.value, &value, sizeof value);
-    } else {
-      std::memcpy(&entry.value, values.bytes(from), width_of(physical));
-    }
-    is_new = distinct.packed.insert(entry).second;
+    if (is_new) ++counts[rows[i]];
   }
-  if (is_new) ++distinct_counts_[index][row];
 }
 
 std::size_t PartitionState::bytes() const {
@@ -266,37 +309,53 @@ void PartitionState::write_rows(std::size_t begin, std::size_t end, duck::DataCh
   chunk.set_rows(end - begin);
 }
 
+Schema PartitionState::pair_schema(const ViewPlan& plan, std::size_t index) {
+  return {{{"r", {TypeKind::kBigint}, false}, {"v", plan.distinct_counts[index].type, false}}};
+}
+
 std::vector<duck::DataChunk> PartitionState::distinct_pairs(std::size_t index) const {
-  Schema schema;
-  schema.columns.assign(plan_.state.columns.begin(),
-                        plan_.state.columns.begin() + static_cast<std::ptrdiff_t>(plan_.keys));
-  schema.columns.push_back({"v", plan_.distinct_counts[index].type, false});
+  const Schema schema = pair_schema(plan_, index);
   const Physical physical = physical_of(plan_.distinct_counts[index].type);
   std::vector<duck::DataChunk> chunks;
   std::size_t to = duck::DataChunk::kCapacity;
+  std::int64_t* pair_rows = nullptr;
   const auto next = [&](std::uint32_t row) {
     if (to == duck::DataChunk::kCapacity) {
       chunks.emplace_back(schema);
+      pair_rows = chunks.back().values<std::int64_t>(0);
       to = 0;
     }
-    keys_.write(key_at(row_keys_[row]), chunks.back(), to);
+    pair_rows[to] = row;
     chunks.back().set_rows(++to);
   };
   const auto& distinct = distinct_values_[index];
   for (const auto& entry : distinct.packed) {
     next(entry.row);
-    write_cell(chunks.back(), plan_.keys, to - 1, physical, reinterpret_cast<const std::byte*>(&entry.value));
+    write_cell(chunks.back(), 1, to - 1, physical, reinterpret_cast<const std::byte*>(&entry.value));
   }
   for (const auto& entry : distinct.texts) {
     next(read_length(entry.data()));
     const auto value = std::string_view(entry).substr(sizeof(std::uint32_t));
     if (physical == Physical::kText) {
-      chunks.back().set_string(plan_.keys, to - 1, value);
+      chunks.back().set_string(1, to - 1, value);
     } else {
-      write_cell(chunks.back(), plan_.keys, to - 1, physical, reinterpret_cast<const std::byte*>(value.data()));
+      write_cell(chunks.back(), 1, to - 1, physical, reinterpret_cast<const std::byte*>(value.data()));
     }
   }
   return chunks;
+}
+
+bool PartitionState::add_pairs(std::size_t index, duckdb_data_chunk pairs, Rows places) {
+  const auto columns = readers_of(pairs, pair_schema(plan_, index));
+  const std::size_t count = duckdb_data_chunk_get_size(pairs);
+  std::vector<std::uint32_t> rows(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto row = columns[0].value<std::int64_t>(i);
+    if (row < 0 || static_cast<std::size_t>(row) >= places.size()) return false;
+    rows[i] = places[static_cast<std::size_t>(row)];
+  }
+  add_distinct(index, rows, columns[1], 0);
+  return true;
 }
 
 }  // namespace inlet::views

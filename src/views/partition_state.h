@@ -10,11 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
 #include "duck/data_chunk.h"
 #include "views/state_column.h"
 #include "views/view_plan.h"
@@ -30,8 +31,9 @@ class KeyCodec {
 
   /// Appends the bytes of the first columns() vectors at `row`.
   void append(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t row) const;
-  /// Appends the bytes of one column out of a whole key.
-  void append_part(std::string& bytes, std::string_view key, std::size_t column) const;
+  /// Appends the bytes of one of the columns, as they stand in the key.
+  void append_column(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t column,
+                     std::size_t row) const;
   /// Writes the values of `key` into the first columns() columns of the chunk.
   void write(std::string_view key, duck::DataChunk& chunk, std::size_t row) const;
 
@@ -45,12 +47,15 @@ class PartitionState {
   PartitionState(const ViewPlan& plan, const KeyCodec& keys);
 
   /// The row of `key`, made when it is not there.
-  std::size_t row_of(std::string_view key);
-  /// Merges row `from` of the partial columns p0… into `row`. Corruption is impossible; InvalidArgument
-  /// "view.sum_overflow" when an exact sum leaves DECIMAL(38).
-  Status merge(std::size_t row, const std::vector<VectorReader>& partials, std::size_t from);
-  /// Counts the value at `from` for `row`, if it is new there.
-  void add_distinct(std::size_t index, std::size_t row, const VectorReader& values, std::size_t from);
+  std::uint32_t row_of(std::string_view key);
+  std::string_view key(std::uint32_t row) const { return key_at(row_keys_[row]); }
+  /// Merges the rows of the partial columns p0… from `from` on, one into each of `rows`, in this order. The first row
+  /// whose exact sum left DECIMAL(38), if there is one: the state is then of no use any more.
+  std::optional<std::uint32_t> merge(std::span<const std::uint32_t> rows, std::span<const VectorReader> partials,
+                                     std::size_t from);
+  /// Counts the values from `from` on, one for each of `rows`, that are new there and not NULL.
+  void add_distinct(std::size_t index, std::span<const std::uint32_t> rows, const VectorReader& values,
+                    std::size_t from);
 
   std::size_t rows() const { return row_keys_.size(); }
   /// An estimate, for the limit on memory.
@@ -58,8 +63,11 @@ class PartitionState {
 
   /// Rows [begin, end) as columns k0…, p0…, d0….
   void write_rows(std::size_t begin, std::size_t end, duck::DataChunk& chunk) const;
-  /// Every distinct pair of one count, as chunks (k0…, v).
+  /// Every distinct pair of one count, as chunks (r BIGINT, v): the row, and a value it has counted.
   std::vector<duck::DataChunk> distinct_pairs(std::size_t index) const;
+  static Schema pair_schema(const ViewPlan& plan, std::size_t index);
+  /// Takes such a chunk back; `places` says which row each r is now. False: it names a row that is not there.
+  bool add_pairs(std::size_t index, duckdb_data_chunk pairs, std::span<const std::uint32_t> places);
 
  private:
   /// A key in the arena: its length, then its bytes.

@@ -48,7 +48,7 @@ std::string fingerprint_of(const ViewPlan& plan, const PlannerInput& input) {
   Fingerprint print;
   print.add(kPlanFormat);
   print.add(static_cast<std::size_t>(plan.kind));
-  for (const auto& sql : {plan.partial_sql, plan.final_sql, plan.reference_sql}) print.add(sql);
+  for (const auto& sql : {plan.group_sql, plan.event_sql, plan.final_sql, plan.reference_sql}) print.add(sql);
   for (const auto& distinct : plan.distinct_counts) print.add(distinct.sql);
   for (const auto& merge : plan.merges) {
     print.add(static_cast<std::size_t>(merge.kind));

@@ -111,7 +111,7 @@ std::string one_batch_sql(const ViewPlan& plan, const std::string& source) {
                          over(source, plan.distinct_counts[i].sql), plan.keys == 0 ? "" : " GROUP BY ALL", name,
                          match.empty() ? "true" : match);
   }
-  const std::string state = "SELECT " + columns + " FROM " + over(source, plan.partial_sql) + " AS partials" + joins;
+  const std::string state = "SELECT " + columns + " FROM " + over(source, plan.group_sql) + " AS partials" + joins;
   return "SELECT * FROM " + over(state, plan.final_sql);
 }
 

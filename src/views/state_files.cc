@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <set>
 
 #include "base/fault_point.h"
@@ -24,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Raised when what a file means changes; an older state is rebuilt.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr const char* kManifest = "state.json";
 
 std::string hex(std::string_view bytes) {
@@ -47,17 +49,43 @@ std::string unhex(std::string_view text) {
 
 Status damaged(const std::string& what) { return {StatusCode::kCorruption, "view.state_damaged", what}; }
 
+constexpr const char* kRow = "r";
+
+// k0…, p0…; the pairs restore the distinct counts.
 Schema without_distinct_counts(const ViewPlan& plan) {
   Schema schema = plan.state;
   schema.columns.resize(schema.columns.size() - plan.distinct_counts.size());
   return schema;
 }
 
-Schema pair_schema(const ViewPlan& plan, std::size_t index) {
-  Schema schema = plan.state;
-  schema.columns.resize(plan.keys);
-  schema.columns.push_back({"v", plan.distinct_counts[index].type, false});
+Schema with_row(Schema schema) {
+  schema.columns.push_back({kRow, {TypeKind::kBigint}, false});
   return schema;
+}
+
+std::vector<duck::DataChunk> numbered_rows(const PartitionState& partition, const ViewPlan& plan) {
+  const Schema schema = with_row(plan.state);
+  std::vector<duck::DataChunk> chunks;
+  for (std::size_t begin = 0; begin < partition.rows(); begin += duck::DataChunk::kCapacity) {
+    const std::size_t end = std::min(begin + duck::DataChunk::kCapacity, partition.rows());
+    auto& chunk = chunks.emplace_back(schema);
+    partition.write_rows(begin, end, chunk);
+    auto* numbers = chunk.values<std::int64_t>(plan.state.columns.size());
+    std::iota(numbers, numbers + (end - begin), static_cast<std::int64_t>(begin));
+  }
+  return chunks;
+}
+
+// At n of the result: where in `numbers` n stands. Corruption where it does not, exactly once.
+Result<std::vector<std::uint32_t>> inverse(const std::vector<std::int64_t>& numbers) {
+  constexpr std::uint32_t kNowhere = ~0U;
+  std::vector<std::uint32_t> places(numbers.size(), kNowhere);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const auto number = static_cast<std::size_t>(numbers[i]);
+    if (number >= places.size() || places[number] != kNowhere) return damaged("its rows are not numbered one by one");
+    places[number] = static_cast<std::uint32_t>(i);
+  }
+  return places;
 }
 
 std::string column_list(const Schema& schema) {
@@ -79,7 +107,7 @@ StateFiles::Pending StateFiles::prepare(ViewState& state, const ViewPlan& plan, 
     copy.is_unpublished = partition.is_unpublished;
     copy.is_unsaved = partition.is_unsaved;
     if (!partition.is_unsaved) continue;
-    copy.rows = state.rows_of(partition);
+    copy.rows = numbered_rows(partition.rows, plan);
     for (std::size_t i = 0; i < plan.distinct_counts.size(); ++i)
       copy.distinct.push_back(partition.rows.distinct_pairs(i));
     partition.is_unsaved = false;
@@ -88,15 +116,13 @@ StateFiles::Pending StateFiles::prepare(ViewState& state, const ViewPlan& plan, 
 }
 
 Result<StateFiles::File> StateFiles::write_file(duck::Connection& connection, const Schema& schema,
+                                                const Schema& chunks_schema,
                                                 const std::vector<duck::DataChunk>& chunks) {
   File file;
   std::vector<const duck::DataChunk*> pointers;
   for (const auto& chunk : chunks) pointers.push_back(&chunk);
   if (pointers.empty()) return file;  // no pair at all: no file
-  // The chunks may have more columns at their end (the distinct counts), which the pairs restore.
-  Schema whole = schema;
-  if (chunks.front().columns() > schema.columns.size()) whole = plan_.state;
-  connection.bind_chunks({whole, pointers});
+  connection.bind_chunks({chunks_schema, pointers});
   duck::ParquetOptions options;
   options.directory = directory_;
   options.file_name_pattern = lake::new_uuid();
@@ -117,7 +143,8 @@ Status StateFiles::save(duck::Connection& connection, const Pending& pending) {
   INLET_RETURN_IF_ERROR(lake::create_directories_durably(directory_));
   std::map<std::string, SavedPartition> saved;
   std::vector<std::string> fresh;
-  const Schema row_schema = without_distinct_counts(plan_);
+  const Schema row_schema = with_row(without_distinct_counts(plan_));
+  const Schema row_chunks = with_row(plan_.state);
   for (const auto& partition : pending.partitions) {
     if (!partition.is_unsaved) {
       const auto before = saved_.find(partition.key);
@@ -127,11 +154,11 @@ Status StateFiles::save(duck::Connection& connection, const Pending& pending) {
       continue;
     }
     SavedPartition now;
-    INLET_ASSIGN_OR_RETURN(now.rows, write_file(connection, row_schema, partition.rows));
+    INLET_ASSIGN_OR_RETURN(now.rows, write_file(connection, row_schema, row_chunks, partition.rows));
     fresh.push_back(now.rows.name);
     for (std::size_t i = 0; i < partition.distinct.size(); ++i) {
-      INLET_ASSIGN_OR_RETURN(now.distinct.emplace_back(),
-                             write_file(connection, pair_schema(plan_, i), partition.distinct[i]));
+      const Schema pairs = PartitionState::pair_schema(plan_, i);
+      INLET_ASSIGN_OR_RETURN(now.distinct.emplace_back(), write_file(connection, pairs, pairs, partition.distinct[i]));
       if (!now.distinct.back().name.empty()) fresh.push_back(now.distinct.back().name);
     }
     saved.emplace(partition.key, std::move(now));
@@ -216,6 +243,44 @@ Status StateFiles::check_file(const File& file) const {
   return Status::ok();
 }
 
+Status StateFiles::each_chunk(duck::Connection& connection, const File& file, const Schema& schema,
+                              const std::function<Status(duckdb_data_chunk)>& use) const {
+  if (file.name.empty()) return Status::ok();
+  INLET_RETURN_IF_ERROR(check_file(file));
+  INLET_ASSIGN_OR_RETURN(auto rows, connection.stream_select("SELECT " + column_list(schema) + " FROM read_parquet(" +
+                                                             duck::quote_literal(directory_ + "/" + file.name) + ")"));
+  while (true) {
+    INLET_ASSIGN_OR_RETURN(const auto count, rows.next());
+    if (count == 0) return Status::ok();
+    INLET_RETURN_IF_ERROR(use(rows.chunk()));
+  }
+}
+
+Status StateFiles::load_partition(duck::Connection& connection, const std::string& key, const SavedPartition& files,
+                                  ViewState& state) const {
+  // The pairs name a row by the number it was saved under. Here it gets the next one, in whatever order they come.
+  const Schema rows = without_distinct_counts(plan_);
+  std::vector<std::int64_t> numbers;
+  INLET_RETURN_IF_ERROR(each_chunk(connection, files.rows, with_row(rows), [&](duckdb_data_chunk chunk) {
+    const VectorReader column(duckdb_data_chunk_get_vector(chunk, rows.columns.size()), {TypeKind::kBigint});
+    for (std::size_t i = 0; i < duckdb_data_chunk_get_size(chunk); ++i)
+      numbers.push_back(column.value<std::int64_t>(i));
+    return state.merge_partials(chunk);
+  }));
+  const auto loaded = state.partitions().find(key);
+  if (loaded == state.partitions().end() || loaded->second.rows.rows() != numbers.size())
+    return damaged("a partition's rows belong to another");
+  INLET_ASSIGN_OR_RETURN(const auto places, inverse(numbers));
+  for (std::size_t i = 0; i < files.distinct.size(); ++i) {
+    const Schema pairs = PartitionState::pair_schema(plan_, i);
+    INLET_RETURN_IF_ERROR(each_chunk(connection, files.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
+      if (loaded->second.rows.add_pairs(i, chunk, places)) return Status::ok();
+      return damaged("a distinct value belongs to no row");
+    }));
+  }
+  return Status::ok();
+}
+
 Status StateFiles::load_from(duck::Connection& connection, const std::string& text, Loaded& loaded) {
   const auto newline = text.find('\n');
   if (newline == std::string::npos || text.back() != '\n') return damaged("the manifest is cut");
@@ -235,19 +300,6 @@ Status StateFiles::load_from(duck::Connection& connection, const std::string& te
     return File{json.at("file").get<std::string>(), json.at("bytes").get<std::int64_t>(),
                 json.at("checksum").get<std::string>()};
   };
-  const auto each_chunk = [&](const File& file, const Schema& schema, const auto& use) -> Status {
-    if (file.name.empty()) return Status::ok();
-    INLET_RETURN_IF_ERROR(check_file(file));
-    INLET_ASSIGN_OR_RETURN(auto rows,
-                           connection.stream_select("SELECT " + column_list(schema) + " FROM read_parquet(" +
-                                                    duck::quote_literal(directory_ + "/" + file.name) + ")"));
-    while (true) {
-      INLET_ASSIGN_OR_RETURN(const auto count, rows.next());
-      if (count == 0) return Status::ok();
-      INLET_RETURN_IF_ERROR(use(rows.chunk()));
-    }
-  };
-
   auto state = std::make_unique<ViewState>(plan_);
   std::map<std::string, SavedPartition> saved;
   std::set<std::string> published;
@@ -256,14 +308,7 @@ Status StateFiles::load_from(duck::Connection& connection, const std::string& te
     SavedPartition files;
     files.rows = read_file(partition.at("rows"));
     for (const auto& file : partition.at("distinct")) files.distinct.push_back(read_file(file));
-    INLET_RETURN_IF_ERROR(each_chunk(files.rows, without_distinct_counts(plan_),
-                                     [&](duckdb_data_chunk chunk) { return state->merge_partials(chunk); }));
-    for (std::size_t i = 0; i < files.distinct.size(); ++i) {
-      INLET_RETURN_IF_ERROR(each_chunk(files.distinct[i], pair_schema(plan_, i), [&](duckdb_data_chunk chunk) {
-        state->merge_distinct(i, chunk);
-        return Status::ok();
-      }));
-    }
+    INLET_RETURN_IF_ERROR(load_partition(connection, key, files, *state));
     if (partition.at("published").get<bool>()) published.insert(key);
     saved.emplace(key, std::move(files));
   }

@@ -1,13 +1,15 @@
 // The state of a view on disk: a cache of what could be computed from bronze again.
 //
 //   <lake>/_inlet/<pipeline>/views/<view>/state.json           which files, of which bronze version; replaced whole
-//   <lake>/_inlet/<pipeline>/views/<view>/<uuid>.parquet       rows or distinct pairs of one partition
+//   <lake>/_inlet/<pipeline>/views/<view>/<uuid>.parquet       one partition's rows (k0…, p0…, r), or the distinct
+//                                                              pairs of one count (r, v); r numbers the rows
 //
 // Only partitions that changed are written again. Files come first and are flushed, then the manifest is written aside,
 // flushed and renamed; what no manifest names any more is deleted after that. Every file's size and checksum stand in
 // the manifest: a state that is absent, damaged, of another format, plan or table is not loaded, never half loaded.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -64,11 +66,16 @@ class StateFiles {
     std::vector<File> distinct;
   };
 
-  Result<File> write_file(duck::Connection& connection, const Schema& schema,
+  /// `schema`: of the file, columns of the chunks' own.
+  Result<File> write_file(duck::Connection& connection, const Schema& schema, const Schema& chunks_schema,
                           const std::vector<duck::DataChunk>& chunks);
   Status write_manifest(const Pending& pending);
   void delete_unnamed() const;
   Status load_from(duck::Connection& connection, const std::string& text, Loaded& loaded);
+  Status load_partition(duck::Connection& connection, const std::string& key, const SavedPartition& files,
+                        ViewState& state) const;
+  Status each_chunk(duck::Connection& connection, const File& file, const Schema& schema,
+                    const std::function<Status(duckdb_data_chunk)>& use) const;
   Status check_file(const File& file) const;
 
   std::string directory_;

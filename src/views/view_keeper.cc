@@ -107,7 +107,7 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
       continue;
     }
     INLET_RETURN_IF_ERROR(log.with_events(files, [&](const Events& events) -> Status {
-      INLET_ASSIGN_OR_RETURN(const auto partials, EventPartials::of(plan_, events));
+      INLET_ASSIGN_OR_RETURN(const auto partials, EventPartials::of(plan_, events, EventPartials::Grain::kGroup));
       return merge(partials, reached, started);
     }));
   }
@@ -125,7 +125,7 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
     const std::vector<lake::LiveFile> slice(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                             files.begin() + static_cast<std::ptrdiff_t>(end));
     INLET_RETURN_IF_ERROR(log.with_events(slice, [&](const Events& events) -> Status {
-      INLET_ASSIGN_OR_RETURN(const auto partials, EventPartials::of(plan_, events));
+      INLET_ASSIGN_OR_RETURN(const auto partials, EventPartials::of(plan_, events, EventPartials::Grain::kGroup));
       return state->merge(partials);
     }));
     if (state->bytes() > options_.most_bytes) {
@@ -151,7 +151,7 @@ void ViewKeeper::apply(const Events& events, const BronzePosition& position) {
   if (!state_ || position_.table_id != position.table_id || position.version.value != position_.version.value + 1)
     return;
   const auto started = clock_.steady_now();
-  const auto partials = EventPartials::of(plan_, events);
+  const auto partials = EventPartials::of(plan_, events, EventPartials::Grain::kEvent);
   if (partials.status().code() == StatusCode::kCancelled) return;
   if (!partials.is_ok()) return fail(partials.status());
   if (auto merged = merge(*partials, position, started); !merged.is_ok()) return fail(merged);

@@ -67,8 +67,12 @@ struct ViewPlan {
   std::size_t keys = 0;  // 0: one row from the start
   std::vector<Merge> merges;
   std::vector<DistinctCount> distinct_counts;
-  /// Over a batch of events: (k0, …, p0, …), a row per group of the batch.
-  std::string partial_sql;
+  // A batch of events is reduced to partials in one of two ways; which, changes nothing but the time it takes.
+  /// (k0, …, p0, …), a row per group of the batch. The distinct pairs come by a query each.
+  std::string group_sql;
+  /// (k0, …, p0, …, v0, …), a row per event: the partials of a group of one, NULL where the event does not count, and
+  /// the value of each distinct count, NULL likewise.
+  std::string event_sql;
   /// Over rows of the state (k0, …, p0, …, d0, …): the output columns, HAVING applied. kAppend: over events.
   std::string final_sql;
 

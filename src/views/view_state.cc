@@ -1,6 +1,7 @@
 #include "views/view_state.h"
 
 #include <algorithm>
+#include <span>
 
 #include "duck/value_text.h"
 
@@ -17,11 +18,19 @@ std::vector<ColumnType> types_of(const Schema& schema) {
   return types;
 }
 
+Schema with_values(Schema schema, const std::vector<DistinctCount>& distinct_counts) {
+  for (std::size_t i = 0; i < distinct_counts.size(); ++i)
+    schema.columns.push_back({"v" + std::to_string(i), distinct_counts[i].type});
+  return schema;
+}
+
 }  // namespace
 
-Result<EventPartials> EventPartials::of(const ViewPlan& plan, const Events& events) {
+Result<EventPartials> EventPartials::of(const ViewPlan& plan, const Events& events, Grain grain) {
   EventPartials result;
-  INLET_ASSIGN_OR_RETURN(result.partials, events.query(plan.partial_sql));
+  result.grain = grain;
+  INLET_ASSIGN_OR_RETURN(result.rows, events.query(grain == Grain::kEvent ? plan.event_sql : plan.group_sql));
+  if (grain == Grain::kEvent) return result;
   for (const auto& distinct : plan.distinct_counts) {
     INLET_ASSIGN_OR_RETURN(auto pairs, events.query(distinct.sql));
     result.distinct.push_back(std::move(pairs));
@@ -33,17 +42,17 @@ ViewState::ViewState(const ViewPlan& plan)
     : plan_(plan),
       keys_(types_of(first_columns(plan.state, plan.keys))),
       key_schema_(first_columns(plan.state, plan.keys)),
-      partial_schema_(first_columns(plan.state, plan.state.columns.size() - plan.distinct_counts.size())) {
+      partial_schema_(first_columns(plan.state, plan.state.columns.size() - plan.distinct_counts.size())),
+      event_schema_(with_values(partial_schema_, plan.distinct_counts)) {
   for (const auto& name : plan.partition_by) {
     for (const auto& output : plan.output) {
       if (output.column.name == name && output.key) partition_keys_.push_back(*output.key);
     }
   }
-  if (plan.keys == 0) partition_of({}).rows.row_of({});
+  if (plan.keys == 0) partition_of({}, 0).rows.row_of({});
 }
 
 PartitionValues ViewState::values_of(std::string_view key) const {
-  if (partition_keys_.empty()) return {};
   duck::DataChunk chunk(key_schema_);
   keys_.write(key, chunk, 0);
   chunk.set_rows(1);
@@ -59,17 +68,21 @@ PartitionValues ViewState::values_of(std::string_view key) const {
   return values;
 }
 
-ViewState::Partition& ViewState::partition_of(std::string_view key) {
-  std::string bytes;
-  for (const auto index : partition_keys_) keys_.append_part(bytes, key, index);
-  if (last_ != nullptr && bytes == last_key_) return *last_;
-  auto found = partitions_.find(bytes);
+ViewState::Partition& ViewState::partition_of(const std::vector<VectorReader>& columns, std::size_t row) {
+  partition_key_.clear();
+  for (const auto index : partition_keys_) keys_.append_column(partition_key_, columns, index, row);
+  if (last_ != nullptr && partition_key_ == last_key_) return *last_;
+  auto found = partitions_.find(partition_key_);
   if (found == partitions_.end()) {
-    found = partitions_.try_emplace(bytes, plan_, keys_).first;
-    found->second.values = values_of(key);
+    found = partitions_.try_emplace(partition_key_, plan_, keys_).first;
+    if (!partition_keys_.empty()) {
+      std::string key;
+      keys_.append(key, columns, row);
+      found->second.values = values_of(key);
+    }
   }
   last_ = &found->second;
-  last_key_ = std::move(bytes);
+  last_key_ = partition_key_;
   return *last_;
 }
 
@@ -87,20 +100,32 @@ std::string ViewState::group_text(std::string_view key) const {
   return "(" + text + ")";
 }
 
-Status ViewState::merge_partials(duckdb_data_chunk rows) {
-  const auto columns = readers_of(rows, partial_schema_);
-  const std::vector<VectorReader> partials(columns.begin() + static_cast<std::ptrdiff_t>(plan_.keys), columns.end());
+Status ViewState::merge_chunk(duckdb_data_chunk rows, const Schema& schema) {
+  const auto columns = readers_of(rows, schema);
+  const std::span<const VectorReader> partials(
+      columns.begin() + static_cast<std::ptrdiff_t>(plan_.keys),
+      columns.begin() + static_cast<std::ptrdiff_t>(partial_schema_.columns.size()));
+  const std::span<const VectorReader> values(
+      columns.begin() + static_cast<std::ptrdiff_t>(partial_schema_.columns.size()), columns.end());
   const std::size_t count = duckdb_data_chunk_get_size(rows);
-  std::string key;
-  for (std::size_t row = 0; row < count; ++row) {
-    key.clear();
-    keys_.append(key, columns, row);
-    auto& partition = partition_of(key);
+  for (std::size_t begin = 0; begin < count;) {
+    Partition& partition = partition_of(columns, begin);
+    rows_of_run_.clear();
+    std::size_t end = begin;
+    do {
+      key_.clear();
+      keys_.append(key_, columns, end);
+      rows_of_run_.push_back(partition.rows.row_of(key_));
+      ++end;
+    } while (end < count && &partition_of(columns, end) == &partition);
     partition.is_unpublished = true;
     partition.is_unsaved = true;
-    if (auto merged = partition.rows.merge(partition.rows.row_of(key), partials, row); !merged.is_ok()) {
-      return std::move(merged).at("view " + plan_.name + ", group " + group_text(key));
+    if (const auto overflown = partition.rows.merge(rows_of_run_, partials, begin)) {
+      return Status(StatusCode::kInvalidArgument, "view.sum_overflow", "a sum has more than 38 digits")
+          .at("view " + plan_.name + ", group " + group_text(partition.rows.key(*overflown)));
     }
+    for (std::size_t i = 0; i < values.size(); ++i) partition.rows.add_distinct(i, rows_of_run_, values[i], begin);
+    begin = end;
   }
   return Status::ok();
 }
@@ -110,18 +135,20 @@ void ViewState::merge_distinct(std::size_t index, duckdb_data_chunk rows) {
   schema.columns.push_back({"v", plan_.distinct_counts[index].type, false});
   const auto columns = readers_of(rows, schema);
   const std::size_t count = duckdb_data_chunk_get_size(rows);
-  std::string key;
   for (std::size_t row = 0; row < count; ++row) {
-    key.clear();
-    keys_.append(key, columns, row);
-    auto& partition = partition_of(key);
-    partition.rows.add_distinct(index, partition.rows.row_of(key), columns.back(), row);
+    key_.clear();
+    keys_.append(key_, columns, row);
+    auto& partition = partition_of(columns, row);
+    const std::uint32_t place = partition.rows.row_of(key_);
+    partition.rows.add_distinct(index, {&place, 1}, columns.back(), row);
   }
 }
 
 Status ViewState::merge(const EventPartials& events) {
-  for (std::size_t i = 0; i < events.partials.chunks(); ++i)
-    INLET_RETURN_IF_ERROR(merge_partials(events.partials.chunk(i)));
+  for (std::size_t i = 0; i < events.rows.chunks(); ++i) {
+    const auto chunk = events.rows.chunk(i);
+    INLET_RETURN_IF_ERROR(events.grain == EventPartials::Grain::kEvent ? merge_events(chunk) : merge_partials(chunk));
+  }
   for (std::size_t d = 0; d < events.distinct.size(); ++d) {
     for (std::size_t i = 0; i < events.distinct[d].chunks(); ++i) merge_distinct(d, events.distinct[d].chunk(i));
   }

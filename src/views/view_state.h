@@ -21,11 +21,16 @@ namespace inlet::views {
 using PartitionValues = std::vector<std::optional<std::string>>;
 
 /// What the plan's SQL says of some events: computed without the state, so that nobody waits for it.
+///
+/// By group, DuckDB aggregates, and what is handed over is bounded by the groups there are: for many events, and for
+/// few groups. By event, nothing is aggregated twice: for batches in which a group has few events.
 struct EventPartials {
-  duck::QueryResult partials;
-  std::vector<duck::QueryResult> distinct;
+  enum class Grain { kGroup, kEvent };
+  Grain grain = Grain::kGroup;
+  duck::QueryResult rows;                   // of group_sql or event_sql
+  std::vector<duck::QueryResult> distinct;  // kGroup: of distinct_counts[i].sql
 
-  static Result<EventPartials> of(const ViewPlan& plan, const Events& events);
+  static Result<EventPartials> of(const ViewPlan& plan, const Events& events, Grain grain);
 };
 
 class ViewState {
@@ -43,9 +48,11 @@ class ViewState {
   ViewState(const ViewState&) = delete;
   ViewState& operator=(const ViewState&) = delete;
 
-  /// Merges rows of the plan's partial_sql, or rows of a state of the same plan without its distinct counts.
-  /// InvalidArgument "view.sum_overflow" names the group and the column; the state is then of no use any more.
-  Status merge_partials(duckdb_data_chunk rows);
+  /// Merges rows of the plan's group_sql, or rows of a state of the same plan without its distinct counts.
+  /// InvalidArgument "view.sum_overflow" names the group; the state is then of no use any more.
+  Status merge_partials(duckdb_data_chunk rows) { return merge_chunk(rows, partial_schema_); }
+  /// Merges rows of the plan's event_sql. Errors as merge_partials.
+  Status merge_events(duckdb_data_chunk rows) { return merge_chunk(rows, event_schema_); }
   /// Merges rows of distinct_counts[index].sql. After the partials of the same batch.
   void merge_distinct(std::size_t index, duckdb_data_chunk rows);
 
@@ -61,7 +68,8 @@ class ViewState {
   std::vector<duck::DataChunk> rows_of(const Partition& partition) const;
 
  private:
-  Partition& partition_of(std::string_view key);
+  Status merge_chunk(duckdb_data_chunk rows, const Schema& schema);
+  Partition& partition_of(const std::vector<VectorReader>& columns, std::size_t row);
   PartitionValues values_of(std::string_view key) const;
   std::string group_text(std::string_view key) const;
 
@@ -69,10 +77,15 @@ class ViewState {
   const KeyCodec keys_;
   const Schema key_schema_;
   const Schema partial_schema_;              // k0…, p0…
+  const Schema event_schema_;                // k0…, p0…, v0…
   std::vector<std::size_t> partition_keys_;  // indices into the keys
   std::map<std::string, Partition> partitions_;
   Partition* last_ = nullptr;  // rows come in runs of one partition
   std::string last_key_;
+  // Room that is used again.
+  std::string partition_key_;
+  std::string key_;
+  std::vector<std::uint32_t> rows_of_run_;
 };
 
 }  // namespace inlet::views

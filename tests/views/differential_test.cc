@@ -230,7 +230,8 @@ class Differential : public ::testing::Test {
       const std::size_t end = std::min(rows, begin + 1 + below(random, 1 + rows / (1 + below(random, 6))));
       const Events batch(connection_, "SELECT * FROM events WHERE _offset >= " + std::to_string(begin) +
                                           " AND _offset < " + std::to_string(end));
-      const auto partials = EventPartials::of(*plan, batch);
+      const auto grain = chance(random, 50) ? EventPartials::Grain::kEvent : EventPartials::Grain::kGroup;
+      const auto partials = EventPartials::of(*plan, batch, grain);
       if (!partials.is_ok()) return view.sql + "\n" + partials.status().to_line();
       if (auto merged = state->merge(*partials); !merged.is_ok()) return view.sql + "\n" + merged.to_line();
       begin = end;

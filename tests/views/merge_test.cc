@@ -55,7 +55,7 @@ class Merged : public PlannerTest, public ::testing::WithParamInterface<const ch
     const std::string group_by = keys.empty() ? "" : " GROUP BY " + keys;
     std::string columns = keys;
     for (const auto& merge : plan.merges) columns += (columns.empty() ? "" : ", ") + merged_columns(plan, merge);
-    std::string state = "SELECT " + columns + " FROM " + all_batches(source, plan.partial_sql) + " AS t" + group_by;
+    std::string state = "SELECT " + columns + " FROM " + all_batches(source, plan.group_sql) + " AS t" + group_by;
     std::string selected = "merged.*";
     std::string joins;
     for (std::size_t i = 0; i < plan.distinct_counts.size(); ++i) {

@@ -16,7 +16,7 @@ TEST_P(OneBatch, gives_what_the_query_gives_over_the_same_rows) {
     const auto difference =
         first_difference(connection_, *plan, one_batch_sql(*plan, source), over(source, plan->reference_sql));
     ASSERT_TRUE(difference.is_ok()) << difference.status().to_line() << "\n" << plan->reference_sql;
-    EXPECT_FALSE(difference->has_value()) << **difference << "\n" << plan->partial_sql << "\n" << plan->final_sql;
+    EXPECT_FALSE(difference->has_value()) << **difference << "\n" << plan->group_sql << "\n" << plan->final_sql;
   }
 }
 
@@ -24,13 +24,13 @@ TEST_P(OneBatch, has_a_state_of_what_the_partial_sql_gives) {
   const auto plan = this->plan(GetParam());
   ASSERT_TRUE(plan.is_ok()) << plan.status().to_line();
   const auto rows =
-      connection_.query("DESCRIBE " + over(sample_events(events(), SampleTexts::kWords), plan->partial_sql));
+      connection_.query("DESCRIBE " + over(sample_events(events(), SampleTexts::kWords), plan->group_sql));
   ASSERT_TRUE(rows.is_ok()) << rows.status().to_line();
   ASSERT_EQ(rows->rows() + plan->distinct_counts.size(), plan->state.columns.size());
   for (std::size_t i = 0; i < rows->rows(); ++i) {
     EXPECT_EQ(rows->text(i, 0), plan->state.columns[i].name);
     const std::string type = plan->state.columns[i].type.to_duckdb();
-    EXPECT_EQ(rows->text(i, 1), type == "TIMESTAMPTZ" ? "TIMESTAMP WITH TIME ZONE" : type) << plan->partial_sql;
+    EXPECT_EQ(rows->text(i, 1), type == "TIMESTAMPTZ" ? "TIMESTAMP WITH TIME ZONE" : type) << plan->group_sql;
   }
   std::size_t next = plan->keys;
   for (const auto& merge : plan->merges) {

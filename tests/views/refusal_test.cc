@@ -17,7 +17,7 @@ class Refuses : public PlannerTest, public ::testing::WithParamInterface<Refused
 
 TEST_P(Refuses, with_id_reason_place_and_a_way_out) {
   const auto plan = this->plan(GetParam().sql);
-  ASSERT_FALSE(plan.is_ok()) << plan->partial_sql << "\n" << plan->final_sql;
+  ASSERT_FALSE(plan.is_ok()) << plan->group_sql << "\n" << plan->final_sql;
   const auto status = plan.status();
   EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status.to_line();
   EXPECT_EQ(status.detail().id, GetParam().id) << status.to_line();
