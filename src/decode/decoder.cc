@@ -135,7 +135,8 @@ Schema Decoder::chunk_schema(const config::PipelineConfig& config) {
   if (const auto& derived = config.bronze.partition_by) {
     bool nullable = true;
     for (const Column& column : config.event.schema.columns) {
-      if (column.name == derived->column) nullable = column.nullable;
+      // The empty text of a VARCHAR is NULL in a partition column.
+      if (column.name == derived->column) nullable = column.nullable || column.type.kind == TypeKind::kVarchar;
     }
     schema.columns.push_back({derived->name, {TypeKind::kVarchar, 0, 0}, nullable});
   }

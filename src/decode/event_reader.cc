@@ -220,6 +220,8 @@ void EventReader::write_derived(std::size_t row) {
     case TypeKind::kDate: text = label_.of_days(static_cast<const std::int32_t*>(from.data)[row]); break;
     default: {
       duckdb_string_t cell = static_cast<const duckdb_string_t*>(from.data)[row];
+      // What a reader of the table finds: Delta has no empty text in a partition column.
+      if (duckdb_string_t_length(cell) == 0) return chunk_->set_null(column, row);
       chunk_->set_string(column, row, {duckdb_string_t_data(&cell), duckdb_string_t_length(cell)});
       return;
     }

@@ -260,7 +260,14 @@ std::string element_text(duckdb_vector vector, duckdb_logical_type type, idx_t r
   }
   const Value value = element_value(vector, type, row);
   if (value == nullptr) return "(" + type_name(type) + ")";
-  return take_text(duckdb_get_varchar(value.get()));
+  std::string text = take_text(duckdb_get_varchar(value.get()));
+  return duckdb_get_type_id(type) == DUCKDB_TYPE_DECIMAL ? with_digit_before_the_point(std::move(text)) : text;
+}
+
+std::string with_digit_before_the_point(std::string number) {
+  const std::size_t first = number.starts_with('-') ? 1 : 0;
+  if (first < number.size() && number[first] == '.') number.insert(first, 1, '0');
+  return number;
 }
 
 std::string type_name(duckdb_logical_type type) {

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "base/json.h"
+#include "duck/value_text.h"
 
 namespace inlet::lake {
 namespace {
@@ -51,7 +52,7 @@ std::optional<std::string> bound_json(const ColumnType& type, const std::string&
     case TypeKind::kDecimal:
     case TypeKind::kDouble:
       if (!is_plain_number(text)) return std::nullopt;  // nan, inf, an exponent
-      return text;
+      return duck::with_digit_before_the_point(text);
     case TypeKind::kDate: return dump_json(text);
     case TypeKind::kTimestamp:
       if (const auto instant = timestamp_bound(text, bound)) return dump_json(*instant);
@@ -92,6 +93,16 @@ std::string statistics_json(const duck::WrittenFile& file, const Schema& schema)
          maximums + "},\"nullCount\":{" + null_counts + "}}";
 }
 
+std::string partition_value(const ColumnType& type, std::string text) {
+  if (type.kind == TypeKind::kDecimal) return duck::with_digit_before_the_point(std::move(text));
+  if (type.kind != TypeKind::kTimestamp || text.size() < 22 || text[10] != ' ' || !text.ends_with("+00")) return text;
+  text.resize(text.size() - 3);
+  text[10] = 'T';
+  if (text.size() == 19) text += '.';
+  text.resize(26, '0');
+  return text + 'Z';
+}
+
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,
                  std::int64_t modified_ms) {
   AddFile add;
@@ -99,7 +110,12 @@ AddFile add_file(const duck::WrittenFile& file, const std::string& directory, co
   add.bytes = file.bytes;
   add.modified_ms = modified_ms;
   add.rows = file.rows;
-  for (const auto& [column, value] : file.partition_values) add.partition_values[column] = value;
+  for (const auto& [name, value] : file.partition_values) {
+    const auto column =
+        std::find_if(schema.columns.begin(), schema.columns.end(), [&](const Column& c) { return c.name == name; });
+    add.partition_values[name] =
+        value && column != schema.columns.end() ? std::optional(partition_value(column->type, *value)) : value;
+  }
   add.statistics_json = statistics_json(file, schema);
   return add;
 }

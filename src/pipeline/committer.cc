@@ -4,6 +4,7 @@
 
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "bronze/markers.h"
 
 namespace inlet::pipeline {
 namespace {
@@ -28,6 +29,9 @@ Committer::Committer(Parts parts, bronze::Writer writer, std::function<void(cons
       late_judge_(parts.config),
       watermark_(parts.config.late.idle_timeout) {
   for (const auto& expectation : parts.config.expectations) progress_.expectations.emplace_back(expectation.name, 0);
+  const auto bronze = parts.tables.bronze->snapshot();
+  progress_.version = bronze->version();
+  progress_.total_events = bronze->transaction(bronze::events_id(parts.config.name)).value_or(0);
 }
 
 bool Committer::is_full(const bronze::Batch& batch) const {

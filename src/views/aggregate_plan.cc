@@ -182,8 +182,10 @@ Result<AggregatePlan> AggregatePlanner::make_plan(const Tree& tree) {
 Result<AggregatePlanner::Texts> AggregatePlanner::plan_count(const Call& call) {
   if (call.function == AggregateFunction::kCountIf) {
     INLET_RETURN_IF_ERROR(check_arguments(call, 1));
-    const auto column = add_count("count(*)", {call.filter, call.arguments[0]});
-    return Texts{"CAST(coalesce(" + column + ", 0) AS HUGEINT)", ""};
+    // Of a group in which no condition is true or false it is NULL, as a sum is.
+    const std::string count = "CAST(" + call.name + "(" + call.arguments[0] + ")" + call.filtered() + " AS BIGINT)";
+    const std::string of_event = where_it_counts("CAST((" + call.arguments[0] + ") AS BIGINT)", {call.filter});
+    return Texts{"CAST(" + add(Merge::Kind::kSum, {{count, of_event, kBigint}}) + " AS HUGEINT)", ""};
   }
   if (call.arguments.empty()) return Texts{as_count(add_count("count(*)", {call.filter})), ""};
   INLET_RETURN_IF_ERROR(check_arguments(call, 1));

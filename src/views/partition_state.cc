@@ -165,6 +165,16 @@ void KeyCodec::append_column(std::string& bytes, const std::vector<VectorReader>
   }
 }
 
+void KeyCodec::append_partition_column(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t column,
+                                       std::size_t row) const {
+  const auto& values = columns[column];
+  if (values.physical() == Physical::kText && !values.is_null(row) && values.text(row).empty()) {
+    bytes.push_back(kNull);
+  } else {
+    append_column(bytes, columns, column, row);
+  }
+}
+
 void KeyCodec::write(std::string_view key, duck::DataChunk& chunk, std::size_t row) const {
   const char* at = key.data();
   for (std::size_t i = 0; i < types_.size(); ++i) {

@@ -34,6 +34,9 @@ class KeyCodec {
   /// Appends the bytes of one of the columns, as they stand in the key.
   void append_column(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t column,
                      std::size_t row) const;
+  /// The same of a partition column: the empty text is NULL there, for Delta writes the two alike.
+  void append_partition_column(std::string& bytes, const std::vector<VectorReader>& columns, std::size_t column,
+                               std::size_t row) const;
   /// Writes the values of `key` into the first columns() columns of the chunk.
   void write(std::string_view key, duck::DataChunk& chunk, std::size_t row) const;
 

@@ -193,6 +193,21 @@ class Resolver {
                        [&](const Tree& group) { return expression_key(group) == key; });
   }
 
+  bool names_a_column_that_is_no_key(const Tree& expression) const {
+    if (is_aggregate_call(expression)) return false;
+    if (text_field(expression, "class") == "COLUMN_REF") {
+      Tree qualified = expression;
+      query_.from.qualify(qualified);
+      const std::string name = plain_name(expression);
+      return !is_group(qualified) && std::none_of(query_.items.begin(), query_.items.end(), [&](const auto& item) {
+        return equal_ignoring_case(item.name, name);
+      });
+    }
+    const auto children = children_of(expression);
+    return std::any_of(children.begin(), children.end(),
+                       [&](const Tree* child) { return names_a_column_that_is_no_key(*child); });
+  }
+
   // As DuckDB's HAVING: a group key first, then an alias, and only inside an aggregate a column.
   void resolve_having(Tree& expression) const {
     Tree qualified = expression;
@@ -215,6 +230,9 @@ class Resolver {
     if (is_default(node_, "having")) return Status::ok();
     Tree having = node_["having"];
     forget_default_schema(having);
+    if (is_group_by_all() && names_a_column_that_is_no_key(having))
+      return refuse_(having, "under GROUP BY ALL a column that HAVING names becomes a key",
+                     "name the keys in GROUP BY");
     resolve_having(having);
     INLET_RETURN_IF_ERROR(check_resolved(having));
     query_.having = std::move(having);

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "duck/value_text.h"
+#include "lake/file_statistics.h"
 
 namespace inlet::views {
 namespace {
@@ -61,7 +62,8 @@ PartitionValues ViewState::values_of(std::string_view key) const {
     const auto vector = chunk.column(index);
     const auto type = duck::logical_type(key_schema_.columns[index].type);
     std::optional<std::string> value;
-    if (!duck::element_is_null(vector, 0)) value = duck::element_text(vector, type.get(), 0);
+    if (!duck::element_is_null(vector, 0))
+      value = lake::partition_value(key_schema_.columns[index].type, duck::element_text(vector, type.get(), 0));
     if (value && value->empty()) value.reset();
     values.push_back(std::move(value));
   }
@@ -70,7 +72,7 @@ PartitionValues ViewState::values_of(std::string_view key) const {
 
 ViewState::Partition& ViewState::partition_of(const std::vector<VectorReader>& columns, std::size_t row) {
   partition_key_.clear();
-  for (const auto index : partition_keys_) keys_.append_column(partition_key_, columns, index, row);
+  for (const auto index : partition_keys_) keys_.append_partition_column(partition_key_, columns, index, row);
   if (last_ != nullptr && partition_key_ == last_key_) return *last_;
   auto found = partitions_.find(partition_key_);
   if (found == partitions_.end()) {

@@ -269,7 +269,7 @@ def test_at_least_seven_views_of_ten_are_kept():
     assert refused <= 0.3 * made, f"{refused} of {made} views were refused"
 
 
-# --- what random cases found; see random_views.KNOWN_DEFECTS ---
+# --- what random cases have found ---
 
 
 def small_run(binary, directory: pathlib.Path, fields: str, rest: str, lines: list[str]):
@@ -283,17 +283,11 @@ def small_run(binary, directory: pathlib.Path, fields: str, rest: str, lines: li
     return program.run("run", pipeline, "--lake", directory / "lake", "--until", "caught-up", "--quiet", *arguments, timeout=TIMEOUT)
 
 
-def known(defect: str, reason: str):
-    return pytest.mark.xfail(defect in random_views.KNOWN_DEFECTS, strict=True, reason=reason)
-
-
-@known(random_views.NO_DIGIT_BEFORE_THE_POINT, "bounds of such a column are written as .5000, which is no JSON: exit 78")
 def test_a_decimal_without_digits_before_the_point_is_committed(binary, tmp_path):
     small_run(binary, tmp_path, 'rate = "DECIMAL(4,4)"', "", ['{"rate":0.5}', '{"rate":-0.25}']).expect(EXIT_OK)
     assert {row["rate"] for row in plain(read(tmp_path / "lake" / BRONZE))} == {decimal.Decimal("0.5"), decimal.Decimal("-0.25")}
 
 
-@known(random_views.INSTANT_PARTITION, "partition values are written with +00 behind, which Delta does not know")
 def test_a_view_partitioned_by_an_instant_is_read_by_others(binary, tmp_path):
     view = '[views.v]\npartition_by = ["moment"]\nsql = "SELECT moment, count(*) AS n FROM bronze.events GROUP BY moment"\n'
     lines = ['{"moment":"2025-03-01T22:11:37.000001Z"}', '{"moment":"1969-12-31T23:59:59Z"}', '{"moment":null}']
@@ -302,7 +296,6 @@ def test_a_view_partitioned_by_an_instant_is_read_by_others(binary, tmp_path):
     assert rows == {1740867097000001: 1, -1000000: 1, None: 1}
 
 
-@known(random_views.EMPTY_LABEL, "an empty text is '' to a view that sees the batch, and NULL in the bronze that it is read from")
 def test_a_view_by_an_empty_partition_label_is_what_bronze_says(binary, tmp_path):
     rest = '[bronze]\npartition_by = "identity(city) as part"\n'
     rest += '[views.v]\nsql = "SELECT part, count(*) AS n FROM bronze.events GROUP BY part"\n'
@@ -312,7 +305,6 @@ def test_a_view_by_an_empty_partition_label_is_what_bronze_says(binary, tmp_path
     assert shown == collections.Counter(labels.items())
 
 
-@known(random_views.COUNT_IF_OF_NOTHING, "it is 0 where DuckDB, and so verify, has NULL: no row with a condition that is not NULL")
 def test_count_if_of_nothing_is_what_duckdb_says(binary, tmp_path):
     sql = "SELECT k, count_if(n > 1) AS c, count_if(n > 1) FILTER (WHERE n < 0) AS f FROM bronze.events GROUP BY k"
     lines = ['{"k":"a","n":2}', '{"k":"b","n":null}', '{"k":"c","n":-1}']
@@ -324,7 +316,6 @@ def test_count_if_of_nothing_is_what_duckdb_says(binary, tmp_path):
     assert sorted(shown) == sorted(expected)
 
 
-@known(random_views.EMPTY_AND_NULL_PARTITION, "the publish of one of the two removes the files of both, and adds its own only")
 def test_an_empty_and_a_null_partition_are_published_apart(binary, tmp_path):
     view = '[views.v]\npartition_by = ["k"]\nsql = "SELECT k, count(*) AS n FROM bronze.events GROUP BY k"\n'
     lines = ['{"k":""}', '{"k":null}', '{"k":"a"}']
@@ -335,7 +326,6 @@ def test_an_empty_and_a_null_partition_are_published_apart(binary, tmp_path):
     assert sorted(shown, key=str) == [("a", 1), (None, 1), (None, 2)]
 
 
-@known(random_views.HAVING_UNDER_ALL, "DuckDB groups by the column that HAVING names too, Inlet by the select list alone")
 def test_having_under_group_by_all_means_what_it_means_to_duckdb(binary, tmp_path):
     sql = "SELECT n % 2 AS k, count(*) AS c FROM bronze.events GROUP BY ALL HAVING n % 2 IS NOT NULL"
     lines = [f'{{"n":{n}}}' for n in range(6)]
