@@ -16,10 +16,10 @@ cores=$(nproc)
 
 count() { printf '%d %d\n' "$1" "$2" >>"$logs/$phase.counts"; } # PASSED FAILED, of the running phase
 
-junit_number() { # FILE ATTRIBUTE: of the first test suite, whose attributes ctest writes a line each; 0 where it is not given
-  local number
-  number=$(tr '\n\t' '  ' <"$1" | grep -oE '<testsuite [^>]*' | head -n 1 | grep -oE "\b$2=\"[0-9]+\"" | tr -dc 0-9) || true
-  echo "${number:-0}"
+junit_number() { # FILE ATTRIBUTE: the sum over all test suites, whose attributes ctest writes a line each; 0 where it is not given
+  local terms
+  terms=$(tr '\n\t' '  ' <"$1" | grep -oE '<testsuite [^>]*' | grep -oE "\b$2=\"[0-9]+\"" | tr -dc '0-9\n' | paste -sd +) || true
+  echo $((${terms:-0}))
 }
 
 count_junit() { # FILE EXIT-CODE: counts of ctest's or pytest's report; an error outside of any test is a failure too
@@ -51,7 +51,7 @@ check() { # NAME COMMAND...: one check, which prints only when it fails
 
 # ---- phases ---------------------------------------------------------------------------------------------------
 
-launcher=() # what ctest is started through
+launcher=() # what the programs of a sanitizer are started through
 
 run_ctest() { # PRESET CTEST-ARGUMENTS...
   local preset=$1 code=0
@@ -61,6 +61,26 @@ run_ctest() { # PRESET CTEST-ARGUMENTS...
   "${launcher[@]}" ctest --test-dir "build/$preset" --parallel "$cores" --timeout 300 --repeat until-pass:2 --output-on-failure --output-junit "$report" "$@" |
     sed -u '/^ *Start /d' || code=$?
   count_junit "$report" "$code"
+}
+
+readonly cases_a_process=30
+
+# A sanitizer takes longer to start than most cases take to run: the cases of a program are run many to a process.
+run_cases() { # PRESET: every case but those of suites named *Broker* or *Slow*
+  local preset=$1 program name group
+  local reports=$logs/$preset
+  rm -rf "$reports"
+  mkdir -p "$reports"
+  for program in "build/$preset"/tests/*/*_tests; do
+    name=$(basename "$program")
+    "$program" --gtest_list_tests --gtest_filter='-*Broker*.*:*Slow*.*' |
+      awk '/^[^ ]/ { suite = $1 } /^ / { print suite $1 }' | split --lines=$cases_a_process - "$reports/$name."
+    for group in "$reports/$name".??; do
+      [[ -f $group ]] && printf '%s\0%s\0' "$program" "$group"
+    done
+  done | xargs -0 -n 2 -P "$cores" bash -c 'scripts/run_cases.sh "$@" || true' _ "${launcher[@]}"
+  for group in "$reports"/*.??; do count_junit "$group.xml" "$(cat "$group.code")"; done
+  run_ctest "$preset" --tests-regex '^fuzz[.]'
 }
 
 run_unit() {
@@ -130,7 +150,7 @@ run_asan() {
   scripts/build.sh asan test_programs
   ASAN_OPTIONS=halt_on_error=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
     LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0 \
-    run_ctest asan --label-exclude 'broker|slow'
+    run_cases asan
 }
 
 run_tsan() {
@@ -141,7 +161,7 @@ run_tsan() {
   # sanitizer: their memcpy and free would look like races, and their threads, which run to the end, like leaks.
   local options=suppressions=$root/tests/tsan.supp:ignore_interceptors_accesses=1:report_thread_leaks=0
   TSAN_OPTIONS=$options:halt_on_error=1:second_deadlock_stack=1 \
-    run_ctest tsan --label-exclude 'broker|slow'
+    run_cases tsan
 }
 
 # ---- the run --------------------------------------------------------------------------------------------------
