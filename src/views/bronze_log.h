@@ -36,6 +36,7 @@ class Events {
   /// "WITH inlet_source AS (…) <sql>"
   std::string over(std::string_view sql) const;
   Result<duck::QueryResult> query(std::string_view sql) const { return connection_.query(over(sql)); }
+  Result<duck::ResultStream> stream(std::string_view sql) const { return connection_.stream_select(over(sql)); }
   duck::Connection& connection() const { return connection_; }
 
  private:

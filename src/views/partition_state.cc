@@ -294,6 +294,12 @@ void PartitionState::add_distinct(std::size_t index, Rows rows, const VectorRead
   }
 }
 
+std::size_t PartitionState::distinct_values() const {
+  std::size_t sum = 0;
+  for (const auto& distinct : distinct_values_) sum += distinct.packed.size() + distinct.texts.size();
+  return sum;
+}
+
 std::size_t PartitionState::bytes() const {
   std::size_t sum = arena_used_ + row_keys_.capacity() * sizeof(KeyPointer) +
                     index_.bucket_count() * (sizeof(std::pair<KeyPointer, std::uint32_t>) + 1);

@@ -61,6 +61,7 @@ class PartitionState {
                     std::size_t from);
 
   std::size_t rows() const { return row_keys_.size(); }
+  std::size_t distinct_values() const;
   /// An estimate, for the limit on memory.
   std::size_t bytes() const;
 

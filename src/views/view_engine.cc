@@ -13,6 +13,10 @@ constexpr std::chrono::milliseconds kIdleWait{100};
 constexpr std::chrono::milliseconds kPublishTick{20};
 constexpr std::chrono::milliseconds kLockWait{500};
 
+// While the states are behind, every batch waits this long for them: a writer at full speed would leave them ever
+// further behind.
+constexpr std::chrono::milliseconds kCatchUpPause{200};
+
 // What waits behind the batch that is applied; a batch larger than this waits alone.
 constexpr QueueLimits kQueued{300'000, 128U << 20U};
 
@@ -78,6 +82,10 @@ ViewEngine::~ViewEngine() {
 
 void ViewEngine::offer(CommittedEvents events, const ShouldStop& should_stop) {
   const QueueWeight weight{events.rows, events.bytes};
+  for (auto waited = kCatchUpPause; !is_level_ && is_keeper_ && !should_stop() && waited.count() > 0; --waited) {
+    if (queue_.closed()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   while (is_level_ && !should_stop() && !queue_.try_push(events, weight)) {
     if (queue_.closed()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -168,7 +176,7 @@ void ViewEngine::apply_one(const CommittedEvents& events) {
   const Events in_memory(*apply_connection_, "SELECT *, make_timestamptz(" +
                                                  std::to_string(events.ingested.time_since_epoch().count()) +
                                                  "::BIGINT) AS date_ingestion FROM inlet_chunks()");
-  for (auto& keeper : keepers_) keeper->apply(in_memory, events.position);
+  for (auto& keeper : keepers_) keeper->apply(in_memory, events.rows, events.position);
   apply_connection_->unbind_chunks();
 }
 

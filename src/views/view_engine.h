@@ -5,8 +5,8 @@
 //
 //   writer thread ── offer ──▶ bounded queue ──▶ apply thread ──▶ states ──▶ publish thread ──▶ tables, saved states
 //
-// While the states are behind (a start, a rebuild) offered batches are passed over, and read from the log later; once
-// they are level, a full queue slows the writer.
+// While the states are behind (a start, a rebuild) offered batches are passed over, and read from the log later, and
+// the writer is slowed so that they gain on it; once they are level, a full queue slows it.
 #pragma once
 
 #include <atomic>

@@ -8,8 +8,22 @@
 namespace inlet::views {
 namespace {
 
-// How many files one query reads when a state is built from the log: a bound on memory, and a place to stop at.
+// How many files one query reads when a state is built from the log: a place to stop at.
 constexpr std::size_t kFilesAtOnce = 256;
+
+// DuckDB aggregates a batch where few groups take many events: what it keeps at once is about what the state holds.
+// More entries than this are not its to hold, and with fewer events an entry its work would be done twice.
+constexpr std::size_t kMostEntriesToGroup = 100'000;
+constexpr std::size_t kEventsAnEntry = 8;
+
+// Of bronze's Parquet, about. Decides which way a batch takes, and nothing else.
+constexpr std::int64_t kBytesAnEvent = 16;
+
+std::size_t events_in(const std::vector<lake::LiveFile>& files) {
+  std::int64_t bytes = 0;
+  for (const auto& file : files) bytes += file.bytes;
+  return static_cast<std::size_t>(bytes / kBytesAnEvent);
+}
 
 // A publish or save takes at most this share of the time.
 constexpr int kPublishPace = 5;
@@ -21,6 +35,12 @@ std::chrono::microseconds microseconds(std::chrono::steady_clock::duration durat
 }
 
 Status cancelled() { return {StatusCode::kCancelled, "view.stopped", "a stop was asked for"}; }
+
+bool goes_by_group(const ViewState& state, std::size_t events) {
+  const std::size_t entries = state.entries();
+  const bool is_known = entries > 0;  // an empty state says nothing of how many groups there will be
+  return is_known && entries <= kMostEntriesToGroup && entries * kEventsAnEntry < events;
+}
 
 }  // namespace
 
@@ -106,10 +126,8 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
       moved_to(reached, started);
       continue;
     }
-    INLET_RETURN_IF_ERROR(log.with_events(files, [&](const Events& events) -> Status {
-      INLET_ASSIGN_OR_RETURN(const auto partials, EventPartials::of(plan_, events, EventPartials::Grain::kGroup));
-      return merge(partials, reached, started);
-    }));
+    INLET_RETURN_IF_ERROR(log.with_events(
+        files, [&](const Events& events) -> Status { return merge(events, events_in(files), reached, started); }));
   }
   return Status::ok();
 }
@@ -125,7 +143,9 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
     const std::vector<lake::LiveFile> slice(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                             files.begin() + static_cast<std::ptrdiff_t>(end));
     INLET_RETURN_IF_ERROR(log.with_events(slice, [&](const Events& events) -> Status {
-      INLET_ASSIGN_OR_RETURN(const auto partials, EventPartials::of(plan_, events, EventPartials::Grain::kGroup));
+      if (!goes_by_group(*state, events_in(slice)))
+        return for_each_event_chunk(plan_, events, [&](auto chunk) { return state->merge_events(chunk); });
+      INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan_, events));
       return state->merge(partials);
     }));
     if (state->bytes() > options_.most_bytes) {
@@ -146,22 +166,37 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
   return Status::ok();
 }
 
-void ViewKeeper::apply(const Events& events, const BronzePosition& position) {
+void ViewKeeper::apply(const Events& events, std::size_t rows, const BronzePosition& position) {
   if (failed_ || !has_state()) return;
   if (!state_ || position_.table_id != position.table_id || position.version.value != position_.version.value + 1)
     return;
   const auto started = clock_.steady_now();
-  const auto partials = EventPartials::of(plan_, events, EventPartials::Grain::kEvent);
-  if (partials.status().code() == StatusCode::kCancelled) return;
-  if (!partials.is_ok()) return fail(partials.status());
-  if (auto merged = merge(*partials, position, started); !merged.is_ok()) return fail(merged);
+  const Status merged = merge(events, rows, position, started);
+  if (merged.code() == StatusCode::kCancelled) return;
+  if (!merged.is_ok()) return fail(merged);
   INLET_FAULT_POINT("views.after_apply");
   if (state_->bytes() > options_.most_bytes) give_up_state();
 }
 
-Status ViewKeeper::merge(const EventPartials& partials, const BronzePosition& position, SteadyTime started) {
-  const std::scoped_lock lock(mutex_);
-  if (auto merged = state_->merge(partials); !merged.is_ok()) {
+Status ViewKeeper::merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started) {
+  Status merged;
+  std::unique_lock lock(mutex_, std::defer_lock);
+  if (goes_by_group(*state_, rows)) {
+    INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan_, events));
+    lock.lock();
+    merged = state_->merge(partials);
+  } else {
+    lock.lock();
+    is_half_merged_ = true;
+    lock.unlock();
+    merged = for_each_event_chunk(plan_, events, [&](duckdb_data_chunk chunk) {
+      const std::scoped_lock chunk_lock(mutex_);
+      return state_->merge_events(chunk);
+    });
+    lock.lock();
+    is_half_merged_ = false;
+  }
+  if (!merged.is_ok()) {
     state_.reset();  // half merged: neither of this version nor of the one before
     return merged;
   }
@@ -244,7 +279,7 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   std::vector<std::string> handed_over;
   {
     const std::scoped_lock lock(mutex_);
-    if (!state_) return Status::ok();
+    if (!state_ || is_half_merged_) return Status::ok();
     request.mode = replace_all_ ? Publisher::Mode::kReplaceAll : Publisher::Mode::kReplacePartitions;
     request.bronze = position_;
     for (auto& [key, partition] : state_->partitions()) {
@@ -360,7 +395,7 @@ void ViewKeeper::save(duck::Connection& connection, bool now) {
   StateFiles::Pending pending;
   {
     const std::scoped_lock lock(mutex_);
-    if (!state_ || !has_unsaved_) return;
+    if (!state_ || is_half_merged_ || !has_unsaved_) return;
     pending = StateFiles::prepare(*state_, plan_, position_);
     has_unsaved_ = false;
   }

@@ -65,7 +65,8 @@ class ViewKeeper {
   /// Brings the state to bronze version `to`, from the log. NotFound never: versions that are gone mean a rebuild.
   void catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
   /// The events of exactly the version after the state's; any other position is passed over (catch_up will see to it).
-  void apply(const Events& events, const BronzePosition& position);
+  /// `rows`: how many events there are.
+  void apply(const Events& events, std::size_t rows, const BronzePosition& position);
 
   /// True when the state is not yet at `version`.
   bool is_behind(TableVersion version) const { return has_state() && !failed_ && position_.version < version; }
@@ -87,8 +88,9 @@ class ViewKeeper {
   bool has_state() const { return plan_.kind == ViewPlan::Kind::kAggregate && !gave_up_state_; }
   Status try_catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
   Status rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop);
-  /// Merges and moves in one: nobody sees rows of one version under the number of another.
-  Status merge(const EventPartials& partials, const BronzePosition& position, SteadyTime started);
+  /// Merges, then moves: nobody is shown rows of one version under the number of another. `rows`: about how many
+  /// events.
+  Status merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started);
   void moved_to(const BronzePosition& position, SteadyTime started);  // mutex_ is held
   void fail(const Status& status);
   void give_up_state();
@@ -112,6 +114,7 @@ class ViewKeeper {
   mutable std::mutex mutex_;                 // held over a merge and over the copying of rows, never over SQL or I/O
   std::unique_ptr<ViewState> state_;         // guarded by mutex_; changed by the apply thread only
   BronzePosition position_;                  // guarded by mutex_: of the state
+  bool is_half_merged_ = false;              // guarded by mutex_: the state is between two positions
   bool replace_all_ = true;                  // guarded by mutex_: the table is not known to be this state's
   std::optional<BronzePosition> published_;  // guarded by mutex_
   std::optional<SteadyTime> behind_since_;   // guarded by mutex_

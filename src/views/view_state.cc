@@ -27,16 +27,24 @@ Schema with_values(Schema schema, const std::vector<DistinctCount>& distinct_cou
 
 }  // namespace
 
-Result<EventPartials> EventPartials::of(const ViewPlan& plan, const Events& events, Grain grain) {
-  EventPartials result;
-  result.grain = grain;
-  INLET_ASSIGN_OR_RETURN(result.rows, events.query(grain == Grain::kEvent ? plan.event_sql : plan.group_sql));
-  if (grain == Grain::kEvent) return result;
+Result<GroupPartials> GroupPartials::of(const ViewPlan& plan, const Events& events) {
+  GroupPartials result;
+  INLET_ASSIGN_OR_RETURN(result.rows, events.query(plan.group_sql));
   for (const auto& distinct : plan.distinct_counts) {
     INLET_ASSIGN_OR_RETURN(auto pairs, events.query(distinct.sql));
     result.distinct.push_back(std::move(pairs));
   }
   return result;
+}
+
+Status for_each_event_chunk(const ViewPlan& plan, const Events& events,
+                            const std::function<Status(duckdb_data_chunk)>& use) {
+  INLET_ASSIGN_OR_RETURN(auto rows, events.stream(plan.event_sql));
+  while (true) {
+    INLET_ASSIGN_OR_RETURN(const auto count, rows.next());
+    if (count == 0) return Status::ok();
+    INLET_RETURN_IF_ERROR(use(rows.chunk()));
+  }
 }
 
 ViewState::ViewState(const ViewPlan& plan)
@@ -146,13 +154,11 @@ void ViewState::merge_distinct(std::size_t index, duckdb_data_chunk rows) {
   }
 }
 
-Status ViewState::merge(const EventPartials& events) {
-  for (std::size_t i = 0; i < events.rows.chunks(); ++i) {
-    const auto chunk = events.rows.chunk(i);
-    INLET_RETURN_IF_ERROR(events.grain == EventPartials::Grain::kEvent ? merge_events(chunk) : merge_partials(chunk));
-  }
-  for (std::size_t d = 0; d < events.distinct.size(); ++d) {
-    for (std::size_t i = 0; i < events.distinct[d].chunks(); ++i) merge_distinct(d, events.distinct[d].chunk(i));
+Status ViewState::merge(const GroupPartials& partials) {
+  for (std::size_t i = 0; i < partials.rows.chunks(); ++i)
+    INLET_RETURN_IF_ERROR(merge_partials(partials.rows.chunk(i)));
+  for (std::size_t d = 0; d < partials.distinct.size(); ++d) {
+    for (std::size_t i = 0; i < partials.distinct[d].chunks(); ++i) merge_distinct(d, partials.distinct[d].chunk(i));
   }
   return Status::ok();
 }
@@ -160,6 +166,12 @@ Status ViewState::merge(const EventPartials& events) {
 std::size_t ViewState::rows() const {
   std::size_t sum = 0;
   for (const auto& [key, partition] : partitions_) sum += partition.rows.rows();
+  return sum;
+}
+
+std::size_t ViewState::entries() const {
+  std::size_t sum = 0;
+  for (const auto& [key, partition] : partitions_) sum += partition.rows.rows() + partition.rows.distinct_values();
   return sum;
 }
 

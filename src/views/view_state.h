@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,18 +21,21 @@ namespace inlet::views {
 /// Delta has one way to write the two (protocol, "Partition Value Serialization").
 using PartitionValues = std::vector<std::optional<std::string>>;
 
-/// What the plan's SQL says of some events: computed without the state, so that nobody waits for it.
-///
-/// By group, DuckDB aggregates, and what is handed over is bounded by the groups there are: for many events, and for
-/// few groups. By event, nothing is aggregated twice: for batches in which a group has few events.
-struct EventPartials {
-  enum class Grain { kGroup, kEvent };
-  Grain grain = Grain::kGroup;
-  duck::QueryResult rows;                   // of group_sql or event_sql
-  std::vector<duck::QueryResult> distinct;  // kGroup: of distinct_counts[i].sql
+// A batch reaches the state in one of two ways. By group, DuckDB aggregates it first: for few groups of many events
+// each. By event, nothing is aggregated twice, and a chunk is in memory at a time however many events and groups there
+// are.
 
-  static Result<EventPartials> of(const ViewPlan& plan, const Events& events, Grain grain);
+/// The first way: computed without the state, so that nobody waits for it.
+struct GroupPartials {
+  duck::QueryResult rows;                   // of group_sql
+  std::vector<duck::QueryResult> distinct;  // of distinct_counts[i].sql
+
+  static Result<GroupPartials> of(const ViewPlan& plan, const Events& events);
 };
+
+/// The second way: hands over rows of event_sql, for ViewState::merge_events.
+Status for_each_event_chunk(const ViewPlan& plan, const Events& events,
+                            const std::function<Status(duckdb_data_chunk)>& use);
 
 class ViewState {
  public:
@@ -56,13 +60,15 @@ class ViewState {
   /// Merges rows of distinct_counts[index].sql. After the partials of the same batch.
   void merge_distinct(std::size_t index, duckdb_data_chunk rows);
 
-  Status merge(const EventPartials& partials);
+  Status merge(const GroupPartials& partials);
 
   /// By the bytes of the partition's columns. Pointers stay valid.
   std::map<std::string, Partition>& partitions() { return partitions_; }
   const std::map<std::string, Partition>& partitions() const { return partitions_; }
 
   std::size_t rows() const;
+  /// Rows and distinct values.
+  std::size_t entries() const;
   std::size_t bytes() const;
   /// All rows of one partition, as columns of plan.state.
   std::vector<duck::DataChunk> rows_of(const Partition& partition) const;

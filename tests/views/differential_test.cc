@@ -230,10 +230,8 @@ class Differential : public ::testing::Test {
       const std::size_t end = std::min(rows, begin + 1 + below(random, 1 + rows / (1 + below(random, 6))));
       const Events batch(connection_, "SELECT * FROM events WHERE _offset >= " + std::to_string(begin) +
                                           " AND _offset < " + std::to_string(end));
-      const auto grain = chance(random, 50) ? EventPartials::Grain::kEvent : EventPartials::Grain::kGroup;
-      const auto partials = EventPartials::of(*plan, batch, grain);
-      if (!partials.is_ok()) return view.sql + "\n" + partials.status().to_line();
-      if (auto merged = state->merge(*partials); !merged.is_ok()) return view.sql + "\n" + merged.to_line();
+      if (auto merged = merge(*plan, batch, *state, /*by_group=*/chance(random, 50)); !merged.is_ok())
+        return view.sql + "\n" + merged.to_line();
       begin = end;
       if (!chance(random, 25)) continue;
       auto saved = files->save(connection_, StateFiles::prepare(*state, *plan, {"t", {1}, "x", {}}));
@@ -260,6 +258,12 @@ class Differential : public ::testing::Test {
     connection_.unbind_chunks();
     if (!difference.is_ok()) return view.sql + "\n" + difference.status().to_line();
     return *difference ? view.sql + "\n" + **difference : std::string();
+  }
+
+  static Status merge(const ViewPlan& plan, const Events& batch, ViewState& state, bool by_group) {
+    if (!by_group) return for_each_event_chunk(plan, batch, [&](auto chunk) { return state.merge_events(chunk); });
+    INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan, batch));
+    return state.merge(partials);
   }
 
   void run_from(std::uint64_t first, std::size_t cases) {
