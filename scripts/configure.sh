@@ -12,7 +12,6 @@ places="INLET_CACHE=$INLET_CACHE INLET_DUCKDB_DIR=$duckdb_dir"
 if [[ -f $folder/build.ninja && $(cat "$folder/configured-for" 2>/dev/null) == "$places" ]]; then exit 0; fi
 mkdir -p "$folder"
 if ! cmake --preset "$preset" -U 'DUCKDB_*' "-DINLET_CACHE=$INLET_CACHE" "-DINLET_DUCKDB_DIR=$duckdb_dir" \
-  -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \
   >"$folder/configure.log" 2>&1; then
   cat "$folder/configure.log" >&2
   exit 1

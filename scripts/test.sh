@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
 cd "$root"
 
-readonly phases=(unit e2e lint shim asan tsan)
+readonly phases=(unit e2e lint page shim asan tsan)
 logs=$root/build/test-logs
 cores=$(nproc)
 
@@ -125,6 +125,12 @@ run_lint() {
   check "includes" scripts/check_includes.py
   check "the include check itself" python3 -B -m unittest tests/lint/check_includes_test.py
   check "clang-tidy" scripts/tidy.py build/test "$INLET_CACHE/tidy"
+}
+
+run_page() { # what the live page is made of
+  [[ dashboard/node_modules/.package-lock.json -nt dashboard/package-lock.json ]] ||
+    (cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  check "types and tests" npm --prefix dashboard --silent test
 }
 
 run_shim() {
