@@ -44,9 +44,11 @@ void init(duckdb_init_info info) {
     progress->columns.push_back(duckdb_init_get_column_index(info, i));
   duckdb_init_set_max_threads(info, std::max<idx_t>(1, bound->chunks.size()));
   duckdb_init_set_init_data(info, progress.release(), [](void* data) { delete static_cast<Progress*>(data); });
+  static_cast<ChunkScans*>(duckdb_init_get_extra_info(info))->made_ready();
 }
 
 void scan(duckdb_function_info info, duckdb_data_chunk output) {
+  static_cast<const ChunkScans*>(duckdb_function_get_extra_info(info))->taken_over();
   const auto& bound = *static_cast<std::shared_ptr<const Bound>*>(duckdb_function_get_bind_data(info));
   auto& progress = *static_cast<Progress*>(duckdb_function_get_init_data(info));
   const std::size_t index = progress.next_chunk.fetch_add(1);
