@@ -23,13 +23,17 @@ BUILT_ON = {
     "bronze": ["decode", "lake"],
     "query": ["config", "lake", "duck"],
     "views": ["config", "lake", "duck"],
+    "serve": ["config", "query", "views", "lake", "duck"],
     "pipeline": ["config", "source", "decode", "bronze", "query", "views", "lake", "duck"],
-    "cli": ["pipeline"],
+    "cli": ["pipeline", "serve"],
 }
 
 # The one directory of src/ that includes a library's headers, by how their names begin.
 LIBRARY_OF = {
     "CLI/": "cli",
+    "boost/asio": "serve",
+    "boost/beast": "serve",
+    "boost/system": "serve",
     "boost/unordered/": "views",
     "delta_shim": "lake",
     "duckdb": "duck",
@@ -38,6 +42,7 @@ LIBRARY_OF = {
     "histedit.h": "cli",
     "librdkafka/": "source",
     "nlohmann/": "base",
+    "prometheus/": "serve",
     "simdjson": "decode",
     "spdlog/": "base",
     "toml++/": "config",

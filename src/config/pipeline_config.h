@@ -164,6 +164,51 @@ struct ViewConfig {
   std::string where;                                 // of the SQL in the pipeline file, for messages
 };
 
+enum class PanelKind { kTiles, kRanking, kTable, kBars, kTimeseries, kShare };
+
+/// A piece of the live page: the rows of a table, or of SQL over it, and how they are drawn.
+struct PanelConfig {
+  std::string id;  // in addresses: [a-z0-9_]+
+  std::string title;
+  PanelKind kind = PanelKind::kTable;
+  std::string view;  // a table as SQL names it, "silver.ventes_par_pays"; its rows under the filters are `filtered`
+  std::string sql;   // empty: every row of `view`
+  std::string label, value, time, series;           // columns of the result, by what they are drawn as; empty: none
+  std::vector<std::string> money;                   // columns shown with the currency
+  bool wide = false;                                // takes a whole row of the page
+  std::optional<std::vector<std::string>> filters;  // ids; nullopt: every filter whose column `view` has
+  std::string where;                                // in the pipeline file, for messages
+};
+
+/// A choice a person makes for the whole page: one value of a column.
+struct FilterConfig {
+  std::string id;
+  std::string title;
+  std::string column;
+  std::string values_from;  // the table whose values are offered, as SQL names it
+  std::string where;        // in the pipeline file, for messages
+};
+
+struct PageConfig {
+  std::string title;                  // default: the pipeline's name
+  std::string locale = "en";          // BCP 47, of numbers and dates
+  std::string currency;               // ISO 4217; empty: money is shown as a number
+  std::vector<PanelConfig> panels;    // in file order
+  std::vector<FilterConfig> filters;  // in file order
+};
+
+/// The HTTP side of a run.
+struct ServeConfig {
+  bool enabled = true;
+  std::string listen = "127.0.0.1:8080";
+  bool listen_is_set = false;  // asked for by file, environment or flag: a port that is taken is an error then
+  std::string token_file;      // needed for an address that is not loopback
+  std::chrono::milliseconds query_timeout{5000};
+  int query_threads = 1;
+  std::int64_t query_memory_limit = 128LL << 20;
+  int max_connections = 2048;
+};
+
 /// A small table that views may join: a CSV or Parquet file, or a Delta table of the lake.
 struct DimensionConfig {
   std::string name;
@@ -193,7 +238,9 @@ struct PipelineConfig {
   std::vector<DimensionConfig> dimensions;  // in file order
   ResourceConfig resources;
   std::vector<ReportConfig> reports;  // in file order
-  std::string file;                   // where it was loaded from, for messages
+  ServeConfig serve;
+  PageConfig page;
+  std::string file;  // where it was loaded from, for messages
 };
 
 /// One `--set key.path=value`.
