@@ -30,6 +30,11 @@ std::optional<bool> is_loopback(const std::string& host, bool in_brackets) {
 
 }  // namespace
 
+std::string ListenAddress::to_string() const {
+  const bool is_six = host.find(':') != std::string::npos;
+  return (is_six ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
 Result<ListenAddress> parse_listen_address(std::string_view text) {
   const auto colon = text.rfind(':');
   if (colon != std::string_view::npos && text.find('\0') == std::string_view::npos) {
