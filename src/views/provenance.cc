@@ -4,7 +4,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "base/json.h"
+#include "lake/file_statistics.h"
 #include "views/from_clause.h"
 #include "views/publisher.h"
 #include "views/row_origins.h"
