@@ -121,6 +121,7 @@ Result<std::vector<Status>> check_page(const config::PipelineConfig& config, con
   INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
   const auto all = with_views(std::move(tables), views);
   for (const auto& table : all) INLET_RETURN_IF_ERROR(make_table(connection, table));
+  INLET_RETURN_IF_ERROR(connection.execute("SET enable_external_access = false"));  // as a session over the lake has it
   for (const auto& panel : config.page.panels) check_panel(connection, panel, problems);
   for (const auto& filter : config.page.filters) check_filter(filter, all, problems);
   return problems;
