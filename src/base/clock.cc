@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include "base/format.h"
+
 namespace inlet {
 namespace {
 
@@ -16,6 +18,14 @@ class SystemClock final : public Clock {
 const Clock& Clock::system() {
   static const SystemClock clock;
   return clock;
+}
+
+std::string iso_time(Timestamp time) {
+  const auto micros = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(micros);
+  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(micros - seconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
+                     millis.count());
 }
 
 }  // namespace inlet

@@ -128,6 +128,9 @@ class App {
     std::string duration;
     bool quiet = false;
     std::string only;
+    std::string listen;
+    bool no_serve = false;
+    std::string token_file;
   };
 
   void add_run(const std::string& name, const std::string& what,
@@ -144,7 +147,17 @@ class App {
     command
         ->add_option("--only", flags->only, "bronze: leave the views to another process; views: keep nothing but them")
         ->check(CLI::IsMember({"bronze", "views"}));
+    CLI::Option* const no_serve = command->add_flag("--no-serve", flags->no_serve, "no live page (serve.enabled)");
+    command->add_option("--listen", flags->listen, "address of the live page (serve.listen)")
+        ->type_name("HOST:PORT")
+        ->excludes(no_serve);
+    command->add_option("--token-file", flags->token_file, "file with the token that is asked for (serve.token_file)")
+        ->type_name("FILE");
     command->callback([this, flags, execute] {
+      auto& sets = flags->pipeline.sets;
+      if (flags->no_serve) sets.emplace_back("serve.enabled=false");
+      if (!flags->listen.empty()) sets.push_back("serve.listen=" + flags->listen);
+      if (!flags->token_file.empty()) sets.push_back("serve.token_file=" + flags->token_file);
       action_ = [flags, execute]() -> ExitCode {
         RunCommand run;
         run.until_caught_up = !flags->until.empty();

@@ -2,6 +2,8 @@
 // Source: Delta protocol, "Per-file Statistics".
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/types.h"
@@ -14,6 +16,9 @@ namespace inlet::lake {
 /// as ISO-8601 in milliseconds (minimum rounded down, maximum up), strings only where at most 32 bytes long (a longer
 /// minimum is cut, a longer maximum left out: a bound may be wide, never wrong).
 std::string statistics_json(const duck::WrittenFile& file, const Schema& schema);
+
+/// How many rows the file's statistics say it has; nullopt: they do not say.
+std::optional<std::int64_t> rows_of(const LiveFile& file);
 
 /// A partition value as the log writes it, of the text DuckDB has for it: an instant as ISO-8601 in UTC, which no
 /// reader takes for local time; a decimal with a digit before its point. Source: "Partition Value Serialization".
