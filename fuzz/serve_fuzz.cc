@@ -57,7 +57,8 @@ void check_target(std::string_view text) {
 }
 
 void check_access(std::string_view text) {
-  static const serve::AccessRules rules({"127.0.0.1", 8080}, "0123456789abcdef0123456789abcdef");
+  static const serve::AccessRules rules(config::parse_listen_address("127.0.0.1:8080").value(),
+                                        "0123456789abcdef0123456789abcdef");
   if (rules.check_host(text).is_ok()) {
     require(text.ends_with(":8080") && text.find_first_of(" \t@/,") == std::string_view::npos,
             "a foreign Host was taken");
@@ -65,9 +66,9 @@ void check_access(std::string_view text) {
   if (rules.check_origin(text).is_ok()) require(text.starts_with("http://"), "a foreign Origin was taken");
   if (rules.check_token(text).is_ok())
     require(text.ends_with(" 0123456789abcdef0123456789abcdef"), "a wrong token was taken");
-  const auto address = serve::parse_listen_address(text);
+  const auto address = config::parse_listen_address(text);
   if (address.is_ok())
-    require(serve::parse_listen_address(address->to_string())->to_string() == address->to_string(),
+    require(config::parse_listen_address(address->to_string())->to_string() == address->to_string(),
             "an address changes");
 }
 

@@ -21,10 +21,9 @@ const Clock& Clock::system() {
 }
 
 std::string iso_time(Timestamp time) {
-  const auto micros = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(micros);
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(micros - seconds);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const auto millis = std::chrono::floor<std::chrono::milliseconds>(time - seconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
                      millis.count());
 }
 

@@ -240,17 +240,24 @@ class App {
       PipelineFlags pipeline;
       std::string sql;
       bool csv = false;
+      std::vector<std::string> at;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* const command = app_.add_subcommand("query", "SQL over the lake's tables; without SQL interactive");
     add_pipeline_flags(*command, flags->pipeline);
     CLI::Option* const sql = command->add_option("sql", flags->sql, "one or more SELECT statements");
     command->add_flag("--csv", flags->csv, "rows as CSV");
+    command
+        ->add_option("--at", flags->at,
+                     "a table as of a version or a time, or all tables as of a time (UTC); repeatable")
+        ->type_name("[TABLE=]MOMENT")
+        ->allow_extra_args(false);
     command->callback([this, flags, sql] {
       action_ = [flags, sql]() -> ExitCode {
         QueryCommand query;
         if (sql->count() > 0) query.sql = flags->sql;
         query.output = flags->pipeline.output();
+        query.at = flags->at;
         query.format = flags->pipeline.json ? ResultFormat::kJson
                        : flags->csv         ? ResultFormat::kCsv
                                             : ResultFormat::kTable;

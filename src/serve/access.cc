@@ -77,28 +77,7 @@ std::string machine_name() {
 
 }  // namespace
 
-bool ListenAddress::is_loopback() const {
-  boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address(host, error);
-  return !error && address.is_loopback();
-}
-
-std::string ListenAddress::to_string() const {
-  return (is_ipv6() ? "[" + host + "]" : host) + ":" + std::to_string(port);
-}
-
-Result<ListenAddress> parse_listen_address(std::string_view text) {
-  auto parsed = parse_host_port(text);
-  if (parsed && parsed->host == "localhost") parsed->host = "127.0.0.1";
-  if (!parsed || !parsed->port || !is_ip_address(parsed->host)) {
-    return Status(StatusCode::kInvalidArgument, "serve.bad_address",
-                  "\"" + std::string(text) + "\" is not an address to listen on")
-        .fix("write HOST:PORT, such as \"127.0.0.1:8080\" or \"[::1]:8080\"; port 0 takes a free one");
-  }
-  return ListenAddress{std::move(parsed->host), *parsed->port};
-}
-
-AccessRules::AccessRules(ListenAddress address, std::optional<std::string> token)
+AccessRules::AccessRules(config::ListenAddress address, std::optional<std::string> token)
     : address_(std::move(address)), token_(std::move(token)) {}
 
 Status AccessRules::check_host(std::string_view host) const {
@@ -106,12 +85,12 @@ Status AccessRules::check_host(std::string_view host) const {
   if (!parsed) return {StatusCode::kInvalidArgument, "http.bad_host", "the Host header is not a host and a port"};
   const std::uint16_t port = parsed->port.value_or(80);
   const bool is_port = port == address_.port;
-  const bool is_own_name = parsed->host == address_.host || (address_.is_loopback() && parsed->host == "localhost");
+  const bool is_own_name = parsed->host == address_.host || (address_.is_loopback && parsed->host == "localhost");
   const bool is_loopback_name =
-      address_.is_loopback() && (parsed->host == "127.0.0.1" || parsed->host == "::1" || parsed->host == "localhost");
+      address_.is_loopback && (parsed->host == "127.0.0.1" || parsed->host == "::1" || parsed->host == "localhost");
   if (is_port && (is_own_name || is_loopback_name)) return Status::ok();
   // Behind a proxy, or on all addresses, the names this server goes by are not known to it; there is a token then.
-  if (!address_.is_loopback() &&
+  if (!address_.is_loopback &&
       (is_ip_address(parsed->host) || parsed->host == "localhost" || parsed->host == machine_name())) {
     return Status::ok();
   }

@@ -6,33 +6,19 @@
 // Thread safety: immutable.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/status.h"
+#include "config/listen_address.h"
 
 namespace inlet::serve {
 
-/// Where the server listens: the pipeline file's "HOST:PORT".
-struct ListenAddress {
-  std::string host;  // an IP address without brackets; "localhost" is 127.0.0.1
-  std::uint16_t port = 0;
-
-  bool is_ipv6() const { return host.find(':') != std::string::npos; }
-  bool is_loopback() const;
-  /// "127.0.0.1:8080", "[::1]:8080"
-  std::string to_string() const;
-};
-
-/// InvalidArgument "serve.bad_address".
-Result<ListenAddress> parse_listen_address(std::string_view text);
-
 class AccessRules {
  public:
-  /// `token`: nullopt where none is asked for.
-  AccessRules(ListenAddress address, std::optional<std::string> token);
+  /// `address`: the one that is listened at. `token`: nullopt where none is asked for.
+  AccessRules(config::ListenAddress address, std::optional<std::string> token);
 
   /// `host`: the one Host header. InvalidArgument "http.bad_host": not HOST or HOST:PORT; "http.wrong_host": another
   /// server is meant.
@@ -46,7 +32,7 @@ class AccessRules {
   Status check_token(std::string_view authorization) const;
 
  private:
-  ListenAddress address_;
+  config::ListenAddress address_;
   std::optional<std::string> token_;
 };
 

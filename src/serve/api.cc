@@ -251,7 +251,7 @@ bool Api::is_open(const RequestTarget& target) {
   return first == "assets" || (target.path.size() == 1 && (first == "livez" || first == "favicon.svg"));
 }
 
-Api::Asked Api::ask(const RequestTarget& target, Done done) {
+Api::Asked Api::ask(const RequestTarget& target, const Done& done) {
   for (const auto& route : routes()) {
     if (!route.matches(target.path)) continue;
     for (const auto& [name, value] : target.parameters) {
@@ -294,13 +294,13 @@ Api::Ticket Api::refuse(const Done& done, const Status& status) {
   return std::nullopt;
 }
 
-Api::Ticket Api::submit(const RequestTarget& target, QueryPool::Job job, Done done) {
+Api::Ticket Api::submit(const RequestTarget& target, QueryPool::Job job, const Done& done) {
   std::string key;
   for (const auto& segment : target.path) key += "/" + segment;
   auto parameters = target.parameters;
   std::sort(parameters.begin(), parameters.end());
-  for (const auto& [name, value] : parameters) key += '\n' + name + '=' + value;
-  return parts_.pool.submit(key, std::move(job), [done = std::move(done)](const Result<QueryPool::Body>& result) {
+  for (const auto& [name, value] : parameters) key.append("\n").append(name).append("=").append(value);
+  return parts_.pool.submit(key, std::move(job), [done](const Result<QueryPool::Body>& result) {
     if (!result.is_ok()) return done(error_answer(result.status()));
     Answer answer;
     answer.body = *result;

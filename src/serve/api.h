@@ -53,7 +53,7 @@ class Api {
     std::optional<QueryPool::Ticket> ticket;  // the answer may still be on its way
   };
   /// `done` is called once: before this returns, or on another thread.
-  Asked ask(const RequestTarget& target, Done done);
+  Asked ask(const RequestTarget& target, const Done& done);
   void cancel(QueryPool::Ticket ticket) { parts_.pool.cancel(ticket); }
 
   /// True for what is answered without a token: the page itself, which holds no data, and /livez.
@@ -64,7 +64,7 @@ class Api {
   using Ticket = std::optional<QueryPool::Ticket>;
   static const std::vector<Route>& routes();
 
-  Ticket submit(const RequestTarget& target, QueryPool::Job job, Done done);
+  Ticket submit(const RequestTarget& target, QueryPool::Job job, const Done& done);
   static Ticket reply(const Done& done, std::string body, unsigned status = 200,
                       std::string_view content_type = "application/json");
   static Ticket refuse(const Done& done, const Status& status);

@@ -92,10 +92,10 @@ class HttpServer::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  Status start(ListenAddress address, std::optional<std::string> token);
+  Status start(config::ListenAddress address, std::optional<std::string> token);
   void stop();
   void wake();
-  const ListenAddress& address() const { return address_; }
+  const config::ListenAddress& address() const { return address_; }
 
  private:
   class Connection;
@@ -112,7 +112,7 @@ class HttpServer::Impl {
 
   const Parts parts_;
   const Options options_;
-  ListenAddress address_;
+  config::ListenAddress address_;
   std::optional<AccessRules> access_;
   asio::io_context io_{1};
   tcp::acceptor acceptor_{io_};
@@ -460,7 +460,7 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
 
 // ---- the server ---------------------------------------------------------------------------------------------------
 
-Status HttpServer::Impl::start(ListenAddress address, std::optional<std::string> token) {
+Status HttpServer::Impl::start(config::ListenAddress address, std::optional<std::string> token) {
   raise_file_limit(options_.most_connections);
   const auto failed = [&](const error_code& error) {
     const bool is_taken = error == asio::error::address_in_use;
@@ -598,14 +598,14 @@ void HttpServer::Impl::flush() {
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() = default;
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(const ListenAddress& address, std::optional<std::string> token,
-                                                      Parts parts, Options options) {
+Result<std::unique_ptr<HttpServer>> HttpServer::start(const config::ListenAddress& address,
+                                                      std::optional<std::string> token, Parts parts, Options options) {
   auto impl = std::make_unique<Impl>(parts, std::move(options));
   INLET_RETURN_IF_ERROR(impl->start(address, std::move(token)));
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-const ListenAddress& HttpServer::address() const { return impl_->address(); }
+const config::ListenAddress& HttpServer::address() const { return impl_->address(); }
 void HttpServer::wake() { impl_->wake(); }
 void HttpServer::stop() { impl_->stop(); }
 

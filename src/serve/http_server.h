@@ -41,14 +41,14 @@ class HttpServer {
   };
 
   /// Binds and begins to serve on a thread of its own. Unavailable "serve.port_taken", "serve.listen".
-  static Result<std::unique_ptr<HttpServer>> start(const ListenAddress& address, std::optional<std::string> token,
-                                                   Parts parts, Options options);
+  static Result<std::unique_ptr<HttpServer>> start(const config::ListenAddress& address,
+                                                   std::optional<std::string> token, Parts parts, Options options);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
   /// With the port that was taken.
-  const ListenAddress& address() const;
+  const config::ListenAddress& address() const;
 
   /// There are new events. Any thread.
   void wake();

@@ -22,7 +22,7 @@ Json milliseconds_or_null(const std::optional<Duration>& duration) {
 
 Json integer_or_null(const std::optional<std::int64_t>& value) { return value ? exact_integer(*value) : Json(nullptr); }
 
-Json instant_or_null(const std::optional<Timestamp>& time) { return time ? Json(instant_text(*time)) : Json(nullptr); }
+Json instant_or_null(const std::optional<Timestamp>& time) { return time ? Json(iso_time(*time)) : Json(nullptr); }
 
 Json source_json(const LiveStatus& status) {
   Json source{{"kind", status.source_kind}};
@@ -96,13 +96,6 @@ Json array_of(const Items& items, const ToJson& to_json) {
 
 Json exact_integer(std::int64_t value) {
   return value <= kLargestExact && value >= -kLargestExact ? Json(value) : Json(std::to_string(value));
-}
-
-std::string instant_text(Timestamp time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  const auto millis = std::chrono::floor<std::chrono::milliseconds>(time - seconds);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
-                     millis.count());
 }
 
 Json status_json(const LiveStatus& status) {

@@ -76,8 +76,6 @@ struct LiveStatus {
 /// `Status` of dashboard/src/contract.ts. Integers beyond 2^53 are strings; what is not known yet is null.
 Json status_json(const LiveStatus& status);
 
-/// "2026-01-02T03:04:05.123Z": an instant as the API says it.
-std::string instant_text(Timestamp time);
 /// A number where JavaScript reads it exactly, a string beyond 2^53.
 Json exact_integer(std::int64_t value);
 

@@ -91,7 +91,7 @@ QueryPool::~QueryPool() {
   }
 }
 
-QueryPool::Ticket QueryPool::submit(const std::string& key, Job job, Done done) {
+QueryPool::Ticket QueryPool::submit(const std::string& key, Job job, const Done& done) {
   Body known;
   Status refused;
   Ticket ticket = 0;
@@ -103,7 +103,7 @@ QueryPool::Ticket QueryPool::submit(const std::string& key, Job job, Done done) 
     if (answer != answers_.end() && answer->second.generation == generation_.load(std::memory_order_relaxed)) {
       known = answer->second.body;
     } else if (running != tasks_.end()) {
-      running->second->waiters.emplace_back(ticket, std::move(done));
+      running->second->waiters.emplace_back(ticket, done);
       asked_.emplace(ticket, running->second);
       return ticket;
     } else if (stopping_ || waiting_.size() >= options_.most_waiting) {
@@ -113,7 +113,7 @@ QueryPool::Ticket QueryPool::submit(const std::string& key, Job job, Done done) 
       task->key = key;
       task->job = std::move(job);
       task->deadline = clock_.steady_now() + options_.timeout;
-      task->waiters.emplace_back(ticket, std::move(done));
+      task->waiters.emplace_back(ticket, done);
       waiting_.push_back(task);
       asked_.emplace(ticket, task);
       tasks_.emplace(key, std::move(task));
@@ -219,6 +219,8 @@ Result<views::ProvenanceReader*> QueryPool::Worker::provenance() {
 }
 
 void QueryPool::finish(const std::shared_ptr<Task>& task, Result<std::string> result) {
+  const Status outcome = result.status();
+  const bool was_interrupted = outcome.code() == StatusCode::kCancelled;
   std::vector<std::pair<Ticket, Done>> waiters;
   Body body;
   bool is_late = false;
@@ -226,8 +228,7 @@ void QueryPool::finish(const std::shared_ptr<Task>& task, Result<std::string> re
     const std::scoped_lock lock(mutex_);
     task->runs_on->running_session = nullptr;
     task->runs_on->running_provenance = nullptr;
-    const bool is_given_up = result.status().code() == StatusCode::kCancelled && !task->is_late;
-    if (is_given_up && !task->waiters.empty() && !stopping_) {
+    if (was_interrupted && !task->is_late && !task->waiters.empty() && !stopping_) {
       // Somebody asked the same in the moment in which the last one to wait for it had gone.
       task->runs_on = nullptr;
       task->deadline = clock_.steady_now() + options_.timeout;
@@ -238,7 +239,7 @@ void QueryPool::finish(const std::shared_ptr<Task>& task, Result<std::string> re
     tasks_.erase(task->key);
     waiters = take_waiters(*task);
     is_late = task->is_late;
-    if (result.is_ok()) {
+    if (outcome.is_ok()) {
       body = std::make_shared<const std::string>(std::move(result).value());
       keep(task->key, body, task->generation);
     }
@@ -248,8 +249,7 @@ void QueryPool::finish(const std::shared_ptr<Task>& task, Result<std::string> re
     for (const auto& [ticket, done] : waiters) done(body);
     return;
   }
-  const bool was_interrupted = result.status().code() == StatusCode::kCancelled;
-  const Status status = was_interrupted && is_late ? too_slow(options_.timeout) : result.status();
+  const Status status = was_interrupted && is_late ? too_slow(options_.timeout) : outcome;
   on_outcome_(!was_interrupted ? "error" : is_late ? "timeout" : "cancelled");
   for (const auto& [ticket, done] : waiters) done(status);
 }

@@ -67,7 +67,7 @@ class QueryPool {
 
   /// `key`: questions of one key have one answer. `done` is called at once, or later on a worker's thread. Errors,
   /// beside the job's own: Unavailable "api.busy", Unavailable "api.query_timeout".
-  Ticket submit(const std::string& key, Job job, Done done);
+  Ticket submit(const std::string& key, Job job, const Done& done);
   /// Whoever asked has gone: `done` is not called after this returns, unless it is running now.
   void cancel(Ticket ticket);
 
