@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/diff_command.h"
 #include "cli/exit_code.h"
 #include "cli/history_command.h"
 #include "cli/late_command.h"
@@ -15,6 +16,7 @@
 #include "cli/quarantine_command.h"
 #include "cli/query_command.h"
 #include "cli/report_command.h"
+#include "cli/restore_command.h"
 #include "cli/run_command.h"
 #include "cli/status_command.h"
 #include "cli/tables_command.h"
@@ -104,6 +106,8 @@ class App {
     add_report();
     add_inspection("tables", "what the lake holds", run_tables);
     add_history();
+    add_diff();
+    add_restore();
     add_quarantine();
     add_late();
     add_version();
@@ -282,6 +286,52 @@ class App {
       action_ = [flags] {
         flags->history.output = flags->pipeline.output();
         return with_pipeline(flags->pipeline, [&](const auto& config) { return run_history(config, flags->history); });
+      };
+    });
+  }
+
+  void add_diff() {
+    struct Flags {
+      PipelineFlags pipeline;
+      DiffCommand diff;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("diff", "which rows differ between two versions of a table");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->diff.table, "for example bronze/ventes_stream")->required();
+    command->add_option("from", flags->diff.from, "a version or a time (UTC)")->required();
+    command->add_option("to", flags->diff.to, "a version or a time (UTC)")->required();
+    command
+        ->add_option("--key", flags->diff.key,
+                     "columns by which a row is the same one; without it the position in the source, or a view's keys")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    command->add_option("--limit", flags->diff.most, "how many differing rows are shown")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->diff.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_diff(config, flags->diff); });
+      };
+    });
+  }
+
+  void add_restore() {
+    struct Flags {
+      PipelineFlags pipeline;
+      RestoreCommand restore;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("restore", "a table as it was at an older version, by a new commit");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->restore.table, "for example bronze/ventes_stream")->required();
+    command->add_option("--to", flags->restore.to, "a version or a time (UTC)")->required();
+    command->add_flag("--dry-run", flags->restore.dry_run, "say what would go and come back, commit nothing");
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->restore.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_restore(config, flags->restore); });
       };
     });
   }

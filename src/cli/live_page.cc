@@ -297,7 +297,7 @@ void LivePage::look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>
         look.shown.rows = 0;
         for (const auto& file : *files) {
           look.shown.bytes += file.bytes;
-          const auto rows = lake::rows_of(file);
+          const auto rows = lake::recorded_rows(file);
           look.shown.rows = rows && look.shown.rows ? std::optional(*look.shown.rows + *rows) : std::nullopt;
         }
         look.counted = look.shown.version;
