@@ -75,7 +75,9 @@ std::int64_t open_files() {
   return error ? 0 : std::distance(begin(files), end(files));
 }
 
-std::vector<serve::TableInfo> own_tables(const config::PipelineConfig& config) {
+}  // namespace
+
+std::vector<serve::TableInfo> tables_of_the_flow(const config::PipelineConfig& config) {
   std::vector<lake::TableDefinition> definitions{bronze::bronze_definition(config),
                                                  bronze::quarantine_definition(config)};
   if (!config.late.table.empty()) definitions.push_back(bronze::late_definition(config));
@@ -83,8 +85,6 @@ std::vector<serve::TableInfo> own_tables(const config::PipelineConfig& config) {
   for (auto& definition : definitions) tables.push_back({definition.name, std::move(definition.schema)});
   return tables;
 }
-
-}  // namespace
 
 // A table that is looked at again and again.
 struct LivePage::TableLook {
@@ -102,7 +102,7 @@ Result<std::unique_ptr<LivePage>> LivePage::start(const config::PipelineConfig& 
   first.source_name = source_name(config.source);
   first.started = clock.now();
   INLET_ASSIGN_OR_RETURN(auto server, serve::LiveServer::start(config, bronze::bronze_definition(config).schema,
-                                                               own_tables(config), std::move(first), clock));
+                                                               tables_of_the_flow(config), std::move(first), clock));
   return std::unique_ptr<LivePage>(new LivePage(config, stop, clock, std::move(server)));
 }
 
@@ -297,7 +297,7 @@ void LivePage::look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>
         look.shown.rows = 0;
         for (const auto& file : *files) {
           look.shown.bytes += file.bytes;
-          const auto rows = lake::rows_of(file);
+          const auto rows = lake::recorded_rows(file);
           look.shown.rows = rows && look.shown.rows ? std::optional(*look.shown.rows + *rows) : std::nullopt;
         }
         look.counted = look.shown.version;

@@ -24,6 +24,9 @@
 
 namespace inlet::cli {
 
+/// Bronze, quarantine and late, with their columns: what panels may read beside the views' tables.
+std::vector<serve::TableInfo> tables_of_the_flow(const config::PipelineConfig& config);
+
 class LivePage {
  public:
   /// Serves from now on. Errors as LiveServer::start. `config` and `stop` outlive it.

@@ -72,10 +72,10 @@ Status run_once(const config::PipelineConfig& config, const RunCommand& command,
   if (config.serve.enabled) {
     INLET_ASSIGN_OR_RETURN(page, LivePage::start(config, stop));
     page->listen(hooks);
-    if (is_quiet) {
+    if (command.output == Output::kJson) {
       log::info("serve", "{}", page->invitation());
-    } else {
-      fmt::print(stderr, "{}\n", page->invitation());
+    } else if (!command.quiet) {
+      tell(page->invitation());
     }
   }
   pipeline::Pipeline pipeline(config, pipeline::make_source(config));
@@ -130,7 +130,7 @@ ExitCode run_pipeline(const config::PipelineConfig& config, const RunCommand& co
 
 ExitCode run_demo(const config::PipelineConfig& config, const RunCommand& command) {
   if (!command.duration && command.output == Output::kHuman) {
-    std::fputs("events flow until Ctrl-C; then this shows what arrived\n", stderr);
+    tell("events flow until Ctrl-C; then this shows what arrived");
   }
   const Status status = run_once(config, command, kDemoLineEvery);
   if (!status.is_ok()) return report(status, command.output);

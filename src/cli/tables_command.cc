@@ -25,7 +25,7 @@ Status summarize(lake::Lake& lake, TableSummary& summary) {
   summary.rows = 0;
   for (const auto& file : files) {
     summary.bytes += file.bytes;
-    const auto rows = lake::rows_of(file);
+    const auto rows = lake::recorded_rows(file);
     summary.rows = rows && summary.rows ? std::optional(*summary.rows + *rows) : std::nullopt;
   }
   INLET_ASSIGN_OR_RETURN(const auto history, table->history(1));

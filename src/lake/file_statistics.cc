@@ -93,14 +93,6 @@ std::string statistics_json(const duck::WrittenFile& file, const Schema& schema)
          maximums + "},\"nullCount\":{" + null_counts + "}}";
 }
 
-std::optional<std::int64_t> rows_of(const LiveFile& file) {
-  const auto statistics = parse_json(file.statistics_json);
-  if (!statistics || !statistics->is_object()) return std::nullopt;
-  const auto rows = statistics->find("numRecords");
-  if (rows == statistics->end() || !rows->is_number_integer()) return std::nullopt;
-  return rows->get<std::int64_t>();
-}
-
 std::string partition_value(const ColumnType& type, std::string text) {
   if (type.kind == TypeKind::kDecimal) return duck::with_digit_before_the_point(std::move(text));
   if (type.kind != TypeKind::kTimestamp || text.size() < 22 || text[10] != ' ' || !text.ends_with("+00")) return text;
@@ -109,6 +101,14 @@ std::string partition_value(const ColumnType& type, std::string text) {
   if (text.size() == 19) text += '.';
   text.resize(26, '0');
   return text + 'Z';
+}
+
+std::optional<std::int64_t> recorded_rows(const LiveFile& file) {
+  const auto statistics = parse_json(file.statistics_json);
+  if (!statistics || !statistics->is_object()) return std::nullopt;
+  const auto rows = statistics->find("numRecords");
+  if (rows == statistics->end() || !rows->is_number_integer()) return std::nullopt;
+  return rows->get<std::int64_t>();
 }
 
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,

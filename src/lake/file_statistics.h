@@ -17,12 +17,12 @@ namespace inlet::lake {
 /// minimum is cut, a longer maximum left out: a bound may be wide, never wrong).
 std::string statistics_json(const duck::WrittenFile& file, const Schema& schema);
 
-/// How many rows the file's statistics say it has; nullopt: they do not say.
-std::optional<std::int64_t> rows_of(const LiveFile& file);
-
 /// A partition value as the log writes it, of the text DuckDB has for it: an instant as ISO-8601 in UTC, which no
 /// reader takes for local time; a decimal with a digit before its point. Source: "Partition Value Serialization".
 std::string partition_value(const ColumnType& type, std::string text);
+
+/// numRecords of the file's statistics; nullopt: they do not say.
+std::optional<std::int64_t> recorded_rows(const LiveFile& file);
 
 /// The action that adds `file` to the table in `directory`.
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,

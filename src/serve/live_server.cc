@@ -1,58 +1,24 @@
 #include "serve/live_server.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
-#include "duck/database.h"
-#include "duck/file_values.h"
 #include "serve/access.h"
 #include "serve/api.h"
 #include "serve/event_stream.h"
 #include "serve/http_server.h"
 #include "serve/metrics.h"
+#include "serve/panel_check.h"
 #include "serve/query_pool.h"
 #include "serve/status_board.h"
-#include "views/planned_views.h"
-#include "views/publisher.h"
 
 namespace inlet::serve {
 namespace {
-
-// What the views' tables look like, as the planner says; their SQL as the pipeline file has it.
-Result<std::vector<ViewInfo>> describe_views(const config::PipelineConfig& config, const Schema& bronze_schema) {
-  std::vector<ViewInfo> described;
-  if (config.views.empty()) return described;
-  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
-  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open({}));
-  INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
-  const auto file_values = std::make_shared<duck::FileValues>();
-  INLET_RETURN_IF_ERROR(duck::register_file_values(connection, file_values));
-  INLET_ASSIGN_OR_RETURN(const auto planned, views::plan_views(connection, *lake, *file_values, config, bronze_schema));
-  if (!planned.problems.empty()) return planned.problems.front();
-  for (const auto& view : planned.views) {
-    auto& info = described.emplace_back();
-    info.name = view->config->name;
-    info.table = view->config->table;
-    info.columns = views::view_definition(*view->config, view->plan).schema;
-    info.sql = view->config->sql;
-    info.partition_by = view->plan.partition_by;
-    for (const auto& column : view->plan.output) {
-      if (column.key) info.keys.push_back(column.column.name);
-    }
-  }
-  return described;
-}
 
 // Ids of events begin above those of any earlier process: none has sent a thousand events a second all its life.
 std::uint64_t first_event_id(Timestamp now) {
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
-}
-
-std::vector<TableInfo> with_views(std::vector<TableInfo> tables, const std::vector<ViewInfo>& views) {
-  for (const auto& view : views) tables.push_back({view.table, view.columns});
-  return tables;
 }
 
 }  // namespace
@@ -131,11 +97,15 @@ Result<std::unique_ptr<LiveServer>> LiveServer::start(const config::PipelineConf
   };
   auto http = serve_at();
   if (http.status().detail().id == "serve.port_taken" && !config.serve.listen_is_set) {
-    log::warn("serve", "{} is taken by another program: the live page is at a free port instead", address.to_string());
+    log::warn("serve", "{} The live page is at a free port instead.", http.status().to_line());
     address.port = 0;
     http = serve_at();
   }
-  INLET_RETURN_IF_ERROR(http.status());
+  if (!http.is_ok()) {
+    ErrorDetail detail = http.status().detail();
+    detail.id = "serve.listen";  // whatever the reason
+    return Status(http.status().code(), std::move(detail));
+  }
   parts->http = std::move(http).value();
   return std::unique_ptr<LiveServer>(new LiveServer(std::move(parts)));
 }

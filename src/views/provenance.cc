@@ -42,7 +42,7 @@ std::map<std::string, std::optional<std::string>> partition_of(const lake::LiveF
 }
 
 ProvenanceFile described(const lake::LiveFile& file) {
-  return {file.path, file.bytes, rows_of(file), partition_of(file)};
+  return {file.path, file.bytes, lake::recorded_rows(file), partition_of(file)};
 }
 
 Status not_published(const PlannedView& view, std::string what) {
