@@ -151,8 +151,13 @@ class Visit:
         """By how many pixels the page can be scrolled sideways."""
         return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
+    def wait_at_rest(self) -> None:
+        """Until what fades or moves in has come: colours are half transparent on the way."""
+        self.until("() => document.getAnimations().every((a) => a.playState !== 'running' || a.effect.getTiming().iterations === Infinity)")
+
     def axe(self) -> list[str]:
         """What axe finds wrong, rule by rule."""
+        self.wait_at_rest()
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(AXE.read_text())
         result = self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
