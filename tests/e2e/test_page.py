@@ -75,7 +75,7 @@ class ShopRun:
         def level() -> bool:
             status = self.live.json("/api/v1/status")
             done = status["events"]["total"] == self.sales.truth.lines
-            return done and all(view["state"] == "level" for view in status["views"])
+            return done and {view["state"] for view in status["views"]} == {"level"}
 
         self.live.wait_for(level, 30, "every view level")
 
@@ -109,7 +109,7 @@ def sales(binary, tmp_path_factory):
     run = live.start(program, directory / "lake", *sets("source.generator.rate=500"))
     run.program = program
     with run.running:
-        run.wait_for(lambda: all(v["published_version"] for v in run.json("/api/v1/status")["views"]), 30, "every view published")
+        run.wait_for(lambda: {bool(v["published_version"]) for v in run.json("/api/v1/status")["views"]} == {True}, 30, "every view published")
         yield run
 
 
