@@ -128,3 +128,14 @@ export function whereOf(
   });
   return [...where];
 }
+
+/** A name for each row that follows it to another place; rows of one label are told apart by their order. */
+export function steadyKeys(rows: readonly Value[][], label: number): string[] {
+  const seen = new Map<string, number>();
+  return rows.map((row) => {
+    const name = String(row[label]);
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    return `${times} ${name}`;
+  });
+}
