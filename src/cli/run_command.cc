@@ -72,7 +72,9 @@ Status run_once(const config::PipelineConfig& config, const RunCommand& command,
   if (config.serve.enabled) {
     INLET_ASSIGN_OR_RETURN(page, LivePage::start(config, stop));
     page->listen(hooks);
-    if (is_quiet) {
+    if (command.quiet) {
+      // Nothing is said.
+    } else if (command.output == Output::kJson || log::format() == log::Format::kJson) {
       log::info("serve", "{}", page->invitation());
     } else {
       fmt::print(stderr, "{}\n", page->invitation());

@@ -97,11 +97,16 @@ Result<std::unique_ptr<LiveServer>> LiveServer::start(const config::PipelineConf
   };
   auto http = serve_at();
   if (http.status().detail().id == "serve.port_taken" && !config.serve.listen_is_set) {
-    log::warn("serve", "{} is taken by another program: the live page is at a free port instead", address.to_string());
+    log::warn("serve", "[serve.port_taken] {} is taken by another program: the live page is at a free port instead",
+              address.to_string());
     address.port = 0;
     http = serve_at();
   }
-  INLET_RETURN_IF_ERROR(http.status());
+  if (!http) {
+    auto detail = http.status().detail();
+    if (detail.id == "serve.port_taken") detail.id = "serve.listen";  // one id for whoever asked for an address
+    return Status(http.status().code(), std::move(detail));
+  }
   parts->http = std::move(http).value();
   return std::unique_ptr<LiveServer>(new LiveServer(std::move(parts)));
 }
