@@ -157,16 +157,19 @@ class App {
         ->add_option("--only", flags->only, "bronze: leave the views to another process; views: keep nothing but them")
         ->check(CLI::IsMember({"bronze", "views"}));
     CLI::Option* const no_serve = command->add_flag("--no-serve", flags->no_serve, "no live page (serve.enabled)");
-    command->add_option("--listen", flags->listen, "address of the live page (serve.listen)")
-        ->type_name("HOST:PORT")
-        ->excludes(no_serve);
-    command->add_option("--token-file", flags->token_file, "file with the token that is asked for (serve.token_file)")
-        ->type_name("FILE");
-    command->callback([this, flags, execute] {
+    CLI::Option* const listen =
+        command->add_option("--listen", flags->listen, "address of the live page (serve.listen)")
+            ->type_name("HOST:PORT")
+            ->excludes(no_serve);
+    CLI::Option* const token_file =
+        command
+            ->add_option("--token-file", flags->token_file, "file with the token that is asked for (serve.token_file)")
+            ->type_name("FILE");
+    command->callback([this, flags, execute, listen, token_file] {
       auto& sets = flags->pipeline.sets;
       if (flags->no_serve) sets.emplace_back("serve.enabled=false");
-      if (!flags->listen.empty()) sets.push_back("serve.listen=" + flags->listen);
-      if (!flags->token_file.empty()) sets.push_back("serve.token_file=" + flags->token_file);
+      if (listen->count() > 0) sets.push_back("serve.listen=" + flags->listen);
+      if (token_file->count() > 0) sets.push_back("serve.token_file=" + flags->token_file);
       action_ = [flags, execute]() -> ExitCode {
         RunCommand run;
         run.until_caught_up = !flags->until.empty();

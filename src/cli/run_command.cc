@@ -72,9 +72,11 @@ Status run_once(const config::PipelineConfig& config, const RunCommand& command,
   if (config.serve.enabled) {
     INLET_ASSIGN_OR_RETURN(page, LivePage::start(config, stop));
     page->listen(hooks);
-    if (command.output == Output::kJson) {
+    if (command.quiet) {
+      // Nothing is said.
+    } else if (command.output == Output::kJson) {
       log::info("serve", "{}", page->invitation());
-    } else if (!command.quiet) {
+    } else {
       tell(page->invitation());
     }
   }

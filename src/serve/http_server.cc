@@ -346,7 +346,8 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
                                                           : answer.content_type);
     if (!answer.is_event_stream) head += fmt::format("Content-Length: {}\r\n", length);
     head += kSecurityHeaders;
-    head += asset == nullptr             ? "Cache-Control: no-store\r\n"
+    const bool is_document = asset == nullptr || asset->content_type == "application/json";
+    head += is_document                  ? "Cache-Control: no-store\r\n"
             : asset->is_named_by_content ? "Cache-Control: public, max-age=31536000, immutable\r\n"
                                          : "Cache-Control: no-cache\r\n";
     if (asset != nullptr) head += "Vary: Accept-Encoding\r\n";

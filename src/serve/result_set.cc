@@ -8,8 +8,13 @@
 namespace inlet::serve {
 namespace {
 
-// Every integer of at most so many digits is a double's too.
-constexpr std::size_t kSafeDigits = 15;
+// The largest integer up to which JavaScript reads every one exactly, 2^53.
+constexpr std::string_view kLargestExact = "9007199254740992";
+
+bool is_exact(std::string_view integer) {
+  if (integer.starts_with('-')) integer.remove_prefix(1);
+  return integer.size() < kLargestExact.size() || (integer.size() == kLargestExact.size() && integer <= kLargestExact);
+}
 
 enum class Writing { kAsJson, kShortNumber, kText };
 
@@ -27,7 +32,7 @@ void append_value(std::string& json, const duck::ResultStream& stream, std::size
     stream.append_json(json, row, column);
   } else {
     const std::string text = stream.text(row, column);
-    if (writing == Writing::kShortNumber && text.size() <= kSafeDigits) {
+    if (writing == Writing::kShortNumber && is_exact(text)) {
       json += text;
     } else {
       duck::append_json_string(json, text);

@@ -8,6 +8,7 @@ import decimal
 import json
 import pathlib
 import re
+import select
 import signal
 import socket
 import time
@@ -50,7 +51,8 @@ def shown(value):
     if isinstance(value, decimal.Decimal):
         return f"{value:f}"
     if isinstance(value, datetime.datetime):
-        return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+        text = value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
+        return text.rstrip("0").rstrip(".") + "Z"
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53:
@@ -81,7 +83,7 @@ def queried(served: Live, sql: str, columns: list[dict]) -> list[list]:
         if kinds[name] == "DOUBLE":
             return float(value)
         if kinds[name].startswith("TIMESTAMP"):
-            return shown(datetime.datetime.fromisoformat(value))
+            return value
         if kinds[name].startswith("DECIMAL"):
             return f"{decimal.Decimal(value):f}"
         return shown(value)
@@ -341,17 +343,12 @@ def test_rows_of_a_moving_view_are_those_of_the_version_they_name(flowing):
         ("/api/v1/history?table=nothing", 404, "api.no_table"),
         ("/api/v1/provenance", 400, "api.missing_parameter"),
         ("/api/v1/provenance?view=nothing", 404, "api.no_view"),
-        ("/api/v1/provenance?view=per_country&where.nothing=1", 400, "api.no_column"),
+        ("/api/v1/provenance?view=per_country&where.nothing=1", 400, "provenance.not_a_key"),
+        ("/api/v1/provenance?view=per_country&where.sales=1", 400, "provenance.not_a_key"),
     ],
 )
 def test_what_is_not_there_is_named(settled, target, status, error):
     settled.refused(target, status, error)
-
-
-def test_provenance_is_asked_by_a_key(settled):
-    """`sales` is a column of the view, but no key."""
-    response = settled.get("/api/v1/provenance?view=per_country&where.sales=1", 400)
-    assert response.error().startswith("api.")
 
 
 @pytest.mark.parametrize("target", ["/nothing", "/api", "/api/v1", "/api/v2/status", "/api/v1/views/per_country", "/assets/nothing.js", "/assets"])
@@ -687,30 +684,40 @@ def test_an_id_that_is_not_kept_is_answered_by_reset(flowing, last):
         assert all(a.id < b.id for a, b in zip(later, later[1:]))
 
 
-def test_a_reader_that_stops_reading_is_taken_to_the_newest_and_costs_no_memory(flowing):
-    dropped = flowing.metrics().value("inlet_http_events_dropped_total")
-    streams = [flowing.events(small_buffers=True) for _ in range(20)]
-    try:
-        for stream in streams:
-            stream.next()
-        before = flowing.resident_bytes()
-        # What the kernels hold fills within seconds; the server gives up on a reader after 15 s without progress.
-        time.sleep(11)
-        grown = flowing.resident_bytes() - before
-        assert flowing.metrics().value("inlet_http_events_dropped_total") >= dropped + len(streams) // 2
-        newest = flowing.events()
-        newest_id = newest.until(lambda e: e.id is not None)[-1].id
-        newest.close()
-        events = streams[0].until(lambda e: e.kind == "reset", 10)
-        after = streams[0].next()
-        assert after.id > newest_id - 20, "the newest, not what was missed"
-        ids = [event.id for event in events if event.id is not None]
-        assert ids == sorted(ids)
-        assert grown < 24e6, f"{grown / 1e6:.1f} MB for {len(streams)} readers that do not read"
-    finally:
-        for stream in streams:
-            stream.close()
-    flowing.alive_within(1)
+def test_a_reader_that_stops_reading_is_taken_to_the_newest_and_costs_no_memory(binary, tmp_path):
+    """Three hundred readers stop; when far more has happened than is kept for them, they read on."""
+    program = Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path))
+    # Many partitions make the status large, so that what the kernels hold for a reader is full in a moment.
+    flow = sets("source.generator.partitions=200", "source.generator.rate=2000", "bronze.batch_interval=10ms")
+    served = live.start(program, tmp_path / "lake", "--source", "generator", *flow)
+    with served.running, served.events() as brisk:
+        brisk.until(lambda e: e.kind == "published", 30)
+        streams = [served.events(small_buffers=True) for _ in range(300)]
+        try:
+            for stream in streams:
+                stream.next()
+            brisk.until(lambda e: e.kind == "status")
+            before, passed, events = served.resident_bytes(), 0, 0
+            deadline = time.monotonic() + 45
+            while passed < 300_000 or events < 300:
+                assert time.monotonic() < deadline, f"{events} events, {passed} bytes"
+                passed += len(brisk.next().data)
+                events += passed > 200_000
+            grown = served.resident_bytes() - before
+            newest = brisk.next().id
+            for stream in streams[:10]:
+                seen = stream.until(lambda e: e.kind == "reset", 10)
+                ids = [event.id for event in seen if event.id is not None]
+                assert ids == sorted(ids)
+                after = stream.next()
+                assert after.id >= newest - 1, "the newest, not what was missed"
+            assert served.metrics().value("inlet_http_events_dropped_total") >= 10
+            print(f"{len(streams)} readers did not read {passed / 1e3:.0f} kB each: {grown / 1e6:+.1f} MB")
+            assert grown < 0.7 * len(streams) * passed
+        finally:
+            for stream in streams:
+                stream.close()
+        served.alive_within(1)
 
 
 def test_a_quiet_stream_says_that_it_is_there(settled):
@@ -785,7 +792,7 @@ def test_it_is_not_ready_before_it_has_looked_at_its_source(binary, tmp_path):
                 served.get(target)
             for target in ("views/per_country/rows", "panels/overview", "filters/country", "quarantine", "late"):
                 document = served.json(f"/api/v1/{target}")
-                assert document.get("rows", []) == [] and document.get("columns", []) == [] and document.get("values", []) == []
+                assert document.get("rows", []) == [] and document.get("values", []) == [] and document.get("counts", []) == []
 
 
 def test_a_view_that_failed_is_told(binary, tmp_path):
@@ -816,28 +823,32 @@ def test_a_view_that_failed_is_told(binary, tmp_path):
 def test_a_run_that_is_asked_to_stop_is_not_ready(binary, tmp_path, inject_library):
     lake = tmp_path / "lake"
     lake.mkdir()
-    env = {"LD_PRELOAD": str(inject_library), "INLET_INJECT_PREFIX": str(lake), "INLET_INJECT": "fsync:60:delay:700"}
+    env = {"LD_PRELOAD": str(inject_library), "INLET_INJECT_PREFIX": str(lake), "INLET_INJECT": "fsync:90:delay:4"}
     program = Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path))
     served = live.start(program, lake, "--source", "generator", env=env)
     with served.running:
-        served.wait_for(lambda: reasons(served) == [], 30, "ready")
-        time.sleep(1)
+        versions = [0]
+
+        def is_stuck() -> bool:
+            """In an fsync that takes three seconds."""
+            versions.append(delta_log.version(lake / "bronze" / "shop"))
+            time.sleep(0.1)
+            return len(versions) > 8 and versions[-1] == versions[-8] > 0
+
+        served.wait_for(is_stuck, 30, "a slow disk")
+        assert reasons(served) == []
         served.running.signal(signal.SIGTERM)
-        seen, deadline = [], time.monotonic() + 5
-        while not seen and time.monotonic() < deadline:
-            try:
-                seen = reasons(served)
-            except (OSError, AssertionError):
-                break
-        assert seen, "the server went before the run did"
+        served.wait_for(lambda: reasons(served), 2, "a reason")
         served.running.wait(60).expect(EXIT_OK)
 
 
 def test_heavy_queries_end_in_time_and_are_cancelled_when_nobody_waits(binary, tmp_path):
     """Queries that would take hours: one is ended by its limit, one by its client's leaving, many are refused; all the
     while the server answers and sales are committed."""
-    heavy = 'sql = "SELECT sum(hash(a.id, b.id, c.id, d.id) % 7) AS n FROM bronze.shop a, bronze.shop b, bronze.shop c, bronze.shop d"'
-    panel = f'[[panel]]\ntitle = "Heavy"\nkind = "tiles"\n{heavy}\n'
+    heavy = """
+        SELECT sum(hash(a.id, b.id, c.id, d.id) % 7) AS n, (SELECT count(*) FROM filtered) AS m
+        FROM bronze.shop a, bronze.shop b, bronze.shop c, bronze.shop d"""
+    panel = f'[[panel]]\ntitle = "Heavy"\nkind = "tiles"\nview = "bronze.shop"\nsql = \'\'\'{heavy}\'\'\'\n'
     program = Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path, lambda text: text + panel))
     served = live.start(program, tmp_path / "lake", "--source", "generator", *sets("source.generator.rate=3000", "serve.query_timeout=1500ms"))
     with served.running:
@@ -858,20 +869,15 @@ def test_heavy_queries_end_in_time_and_are_cancelled_when_nobody_waits(binary, t
 
         version = delta_log.version(tmp_path / "lake" / "bronze" / "shop")
         connections = [live.Connection(served.address, 20) for _ in range(150)]
-        for connection in connections:
-            connection.send(served.request("GET", "/api/v1/panels/heavy"))
+        for number, connection in enumerate(connections):  # no two alike: nobody is served with another's answer
+            connection.send(served.request("GET", f"/api/v1/panels/heavy?who={number}"))
         slowest = 0.0
         for _ in range(10):
             started = time.monotonic()
             served.alive_within(1)
             slowest = max(slowest, time.monotonic() - started)
-        answers = []
-        for connection in connections[-100:]:
-            connection.socket.settimeout(0.5)
-            try:
-                answers.append(connection.response())
-            except TimeoutError:
-                break
+        ready, _, _ = select.select([connection.socket for connection in connections], [], [], 0)
+        answers = [connection.response() for connection in connections if connection.socket in ready]
         for connection in connections:
             connection.close()
         busy = [answer for answer in answers if answer.status == 503]
@@ -1065,6 +1071,9 @@ def listening(pid: int) -> list[tuple[str, int]]:
     return found
 
 
+SERVING = {"INLET__SERVE__ENABLED": "true"}  # the tests' runs do not, unless they are asked for by their address
+
+
 @pytest.fixture
 def shop_program(binary, tmp_path):
     return Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path))
@@ -1084,7 +1093,8 @@ def test_it_serves_by_default_and_a_taken_default_port_is_no_failure(shop_progra
             taken.listen()
         except OSError:
             pass  # somebody else's: as good
-        running = shop_program.start(command, shop_program.pipeline, "--lake", tmp_path / "lake", "--source", "generator")
+        words = [command, shop_program.pipeline, "--lake", tmp_path / "lake", "--source", "generator"]
+        running = shop_program.start(*words, env=SERVING)
         with running:
             served = Live(running, tmp_path / "lake")
             assert served.port != 8080 and "serve.port_taken" in running.stderr()
@@ -1100,7 +1110,7 @@ def test_a_taken_port_that_was_asked_for_ends_it_before_anything_is_read(binary,
         program = Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path, change))
         words = ["run", program.pipeline, "--lake", tmp_path / "lake", "--source", "generator", "--json"]
         words += ["--listen", address] if how == "flag" else []
-        env = {"INLET__SERVE__LISTEN": address} if how == "environment" else None
+        env = SERVING | ({"INLET__SERVE__LISTEN": address} if how == "environment" else {})
         done = program.run(*words, env=env).expect(EXIT_UNAVAILABLE)
     assert done.error()["id"] == "serve.listen"
     assert not (tmp_path / "lake" / "bronze").exists()
@@ -1109,7 +1119,8 @@ def test_a_taken_port_that_was_asked_for_ends_it_before_anything_is_read(binary,
 @pytest.mark.parametrize("how", ["flag", "key"])
 def test_without_serving_no_port_is_opened(shop_program, tmp_path, how):
     off = ["--no-serve"] if how == "flag" else sets("serve.enabled=false")
-    with shop_program.start("run", shop_program.pipeline, "--lake", tmp_path / "lake", "--source", "generator", *off) as running:
+    words = ["run", shop_program.pipeline, "--lake", tmp_path / "lake", "--source", "generator", *off]
+    with shop_program.start(*words, env=SERVING if how == "flag" else None) as running:
         running.wait_until(lambda: delta_log.version(tmp_path / "lake" / "bronze" / "shop") > 3, 20, "commits")
         assert listening(running.pid) == [] and "live page" not in running.stderr()
 
@@ -1152,7 +1163,7 @@ def test_an_address_that_is_none_is_refused(shop_program, tmp_path, value):
 
 
 def test_with_log_json_every_line_of_stderr_is_json(shop_program, tmp_path):
-    words = ["--log-json", "--log-level", "debug", "run", shop_program.pipeline, "--lake", tmp_path / "lake", "--source", "generator"]
+    words = ["--log-json", "--log-level", "debug", "run", shop_program.pipeline, "--lake", tmp_path / "lake", "--source", "generator", "--json"]
     with shop_program.start(*words, "--listen", "127.0.0.1:0") as running:
         served = Live(running, tmp_path / "lake")
         served.ask("/nothing")
@@ -1162,10 +1173,7 @@ def test_with_log_json_every_line_of_stderr_is_json(shop_program, tmp_path):
         live.exchange(served.address, b"\x16\x03\x01 hello\r\n\r\n")
         running.signal(signal.SIGTERM)
         done = running.wait(10).expect(EXIT_OK)
-    lines = done.stderr.splitlines()
-    entries = [json.loads(line) for line in lines if not line.startswith(("{\"events\"", "inlet"))]
-    log = [entry for entry in entries if "level" in entry]
-    assert len(log) == len(entries), "nothing but log lines"
+    log = [json.loads(line) for line in done.stderr.splitlines()]
     assert all(set(entry) >= {"ts", "level", "stage", "message"} for entry in log)
     assert sum(f"http://127.0.0.1:{served.port}/" in entry["message"] for entry in log) == 1
 
@@ -1199,8 +1207,8 @@ def test_text_of_an_event_stays_text(settled, field, name):
         "note": "/api/v1/views/gifts/rows?limit=10000",
         "product": "/api/v1/panels/every_sale?country=" + quote(text),
     }[field]
-    if field == "product" and re.search(r"[\0-\x1f\x7f]", text):
-        target = None  # control characters do not pass a target; the first thousand rows hold it as well
+    if field == "product" and (re.search(r"[\0-\x1f\x7f\\]", text) or len(quote(text)) > 3000):
+        target = None  # such a text does not pass a target; the first thousand rows hold it as well
     response = settled.get(target or "/api/v1/panels/every_sale")
     assert response.kind == "application/json" and response.header("x-content-type-options") == "nosniff"
     values = [row[field] for row in rows_of(response.json())]
