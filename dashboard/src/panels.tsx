@@ -26,13 +26,18 @@ function text(drawn: Pick<Drawn, "panel" | "format">, column: Column | undefined
 
 // ---- the frame around every kind --------------------------------------------------------------------------------
 
+/** Of the panel's view, as its numbers on the page are. */
+function versionShown(panel: Panel, result: ResultSet | null | undefined): number | null {
+  return panel.view && result?.versions ? versionOf(panel.view, result.versions) : null;
+}
+
 export function PanelCard({ panel, className }: { panel: Panel; className: string }) {
   const state = useStore((s) => s.panels[panel.id]);
   const format = useStore((s) => s.format);
   const [asTable, setAsTable] = useState(false);
   const drawable = panel.kind === "timeseries" || panel.kind === "bars" || panel.kind === "share" || (panel.kind === "ranking" && (state?.result?.rows.length ?? 0) > mostLines);
   const heading = `panel-${panel.id}`;
-  const version = panel.view && state?.result?.versions ? versionOf(panel.view, state.result.versions) : null;
+  const version = versionShown(panel, state?.result);
   return (
     <section class={`card panel kind-${panel.kind} ${className}`} aria-labelledby={heading} aria-busy={!state?.result} data-panel={panel.id} data-version={version ?? undefined}>
       <header class="card-head">
@@ -67,7 +72,7 @@ function PanelBody({ panel, state, format, asTable }: { panel: Panel; state: Pan
   if (!state) return null;
   if (!state.result) return state.error ? <PanelError panel={panel} error={state.error} /> : <Skeleton kind={panel.kind} />;
   const result = state.result;
-  const open = followsBronze(panel, views) ? null : (row: Value[]) => store.open({ kind: "provenance", panel, columns: result.columns, row });
+  const open = followsBronze(panel, views) ? null : (row: Value[]) => store.open({ kind: "provenance", panel, version: versionShown(panel, result), columns: result.columns, row });
   const drawn: Drawn = { panel, result, format, open };
   return (
     <>

@@ -352,6 +352,28 @@ def test_a_number_says_where_it_comes_from(still, visit):
     assert (min(int(r["first_offset"]) for r in answer["ranges"]), max(int(r["last_offset"]) for r in answer["ranges"])) == (first, last)
 
 
+def test_a_number_of_rows_without_a_key_says_where_it_comes_from(still, visit):
+    """NULL is a key like any other, and not the text "null"."""
+    tab = visit(still.url).wait_ready()
+    with tab.page.expect_response(lambda response: "/api/v1/provenance" in response.url) as asked:
+        tab.panel("countries").locator(".rank-row").filter(has=tab.page.get_by_text("–", exact=True)).click()
+    assert "null.country=1" in asked.value.url
+    [[count]] = still.query("SELECT count(*) FROM bronze.shop WHERE country IS NULL")
+    expect(tab.drawer.locator(".chain > li")).to_have_count(4)
+    assert number(tab.drawer.locator(".chain > li").nth(1).locator("b").nth(1).text_content()) == count
+
+
+def test_a_number_that_has_moved_on_is_told_apart_from_its_provenance(sales, visit):
+    """The page is held; the view goes on: the drawer says that it speaks of a newer version than the number does."""
+    tab = visit(sales.url).wait_ready()
+    tab.page.locator(".pause").click()
+    tab.page.wait_for_timeout(500)
+    held = tab.version("top_clients")
+    sales.wait_for(lambda: sales.json("/api/v1/panels/top_clients")["versions"]["silver/ventes_aggreges"] > held, 20, "a newer version")
+    tab.panel("top_clients").locator(".rank-row").first.click()
+    expect(tab.drawer.locator(".chain > li").first).to_contain_text(re.compile(rf"The number above is of version {held}: the view has moved on"))
+
+
 def test_what_was_set_aside_can_be_looked_at(still, visit):
     tab = visit(still.url, "/#pipeline")
     rejects = still.sales.truth.rejects
