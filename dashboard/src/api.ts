@@ -29,8 +29,14 @@ export class ApiError extends Error {
   }
 }
 
+/** The program's messages are parts of a line; here they stand alone. */
+function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…:]$/.test(begun) ? begun : `${begun}.`;
+}
+
 export function explain(error: unknown): { what: string; why?: string; fix?: string } {
-  if (error instanceof ApiError) return { what: error.message, why: error.why, fix: error.fix };
+  if (error instanceof ApiError) return { what: sentence(error.message), why: error.why && sentence(error.why), fix: error.fix && sentence(error.fix) };
   return { what: "The server does not answer.", fix: "It is asked again as soon as the connection is back." };
 }
 
