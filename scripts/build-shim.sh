@@ -14,10 +14,10 @@ if [[ -f $target_dir/release/libdelta_shim.a ]]; then
 else
   echo "compiling the Rust crates of delta_shim, once: this takes several minutes" >&2
 fi
-# Checkouts share the crates, and cargo takes a build of delta_shim that is newer than the sources here for their own,
-# whoever's it is: what was built last is remembered by its content, and one checkout builds and copies at a time.
+# Two checkouts that build at once must not get each other's library; and cargo takes a build of delta_shim that is newer
+# than the sources here for their own, whoever's it is, so that what was built last is remembered by its content.
 mkdir -p "$target_dir"
-exec 9>"$target_dir/.delta_shim.lock"
+exec 9<"$target_dir"
 flock 9
 built=$target_dir/.delta_shim.built
 archive=$target_dir/release/libdelta_shim.a

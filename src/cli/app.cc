@@ -1,5 +1,7 @@
 #include "cli/app.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -94,7 +96,9 @@ class App {
   App() : app_("Inlet: events from Kafka into Delta Lake tables, exactly once, in one program.", "inlet") {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", INLET_VERSION);
-    app_.add_flag("--log-json", log_json_, "log lines as JSON");
+    CLI::Option* const log_json =
+        app_.add_flag("--log-json", log_json_, "log lines as JSON; the default where stderr is no terminal");
+    app_.add_flag("--log-human", log_human_, "log lines for people; the default on a terminal")->excludes(log_json);
     app_.add_option("--log-level", log_level_, "debug, info, warn or error")
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     app_.fallthrough();
@@ -124,7 +128,8 @@ class App {
       const int code = app_.exit(error);
       return code == 0 ? kExitOk : kExitUsage;
     }
-    log::configure(log_json_ ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
+    const bool is_json = log_json_ || (!log_human_ && isatty(STDERR_FILENO) == 0);
+    log::configure(is_json ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
     return action_();
   }
 
@@ -136,6 +141,9 @@ class App {
     std::string duration;
     bool quiet = false;
     std::string only;
+    std::string listen;
+    bool no_serve = false;
+    std::string token_file;
   };
 
   void add_run(const std::string& name, const std::string& what,
@@ -152,7 +160,20 @@ class App {
     command
         ->add_option("--only", flags->only, "bronze: leave the views to another process; views: keep nothing but them")
         ->check(CLI::IsMember({"bronze", "views"}));
-    command->callback([this, flags, execute] {
+    CLI::Option* const no_serve = command->add_flag("--no-serve", flags->no_serve, "no live page (serve.enabled)");
+    CLI::Option* const listen =
+        command->add_option("--listen", flags->listen, "address of the live page (serve.listen)")
+            ->type_name("HOST:PORT")
+            ->excludes(no_serve);
+    CLI::Option* const token_file =
+        command
+            ->add_option("--token-file", flags->token_file, "file with the token that is asked for (serve.token_file)")
+            ->type_name("FILE");
+    command->callback([this, flags, execute, listen, token_file] {
+      auto& sets = flags->pipeline.sets;
+      if (flags->no_serve) sets.emplace_back("serve.enabled=false");
+      if (listen->count() > 0) sets.push_back("serve.listen=" + flags->listen);
+      if (token_file->count() > 0) sets.push_back("serve.token_file=" + flags->token_file);
       action_ = [flags, execute]() -> ExitCode {
         RunCommand run;
         run.until_caught_up = !flags->until.empty();
@@ -554,6 +575,7 @@ class App {
 
   CLI::App app_;
   bool log_json_ = false;
+  bool log_human_ = false;
   std::string log_level_ = "info";
   std::function<ExitCode()> action_;
 };

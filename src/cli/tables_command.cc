@@ -69,14 +69,6 @@ TableRow to_row(const TableSummary& table) {
 
 }  // namespace
 
-std::string iso_time(Timestamp time) {
-  const auto micros = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(micros);
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(micros - seconds);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
-                     millis.count());
-}
-
 std::string size_text(std::int64_t bytes) {
   constexpr std::array kUnits{"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024) return std::to_string(bytes) + " B";

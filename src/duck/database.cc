@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "duck/chunk_scan.h"
@@ -257,11 +259,16 @@ struct Database::Impl {
   // Before the database: inlet_chunks() points to it for as long as the database lives.
   std::shared_ptr<ChunkScans> scans = std::make_shared<ChunkScans>();
   duckdb_database database = nullptr;
+  std::mutex asking_mutex;
+  std::optional<Connection> asking;  // guarded by asking_mutex: for what is asked of the database itself
 
   Impl() = default;
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
-  ~Impl() { duckdb_close(&database); }
+  ~Impl() {
+    asking.reset();
+    duckdb_close(&database);
+  }
 };
 
 Database::Database(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -306,18 +313,31 @@ Result<Database> Database::open(const DatabaseOptions& options) {
   return database;
 }
 
-Result<Connection> Database::connect() {
+Result<Connection> Database::connect() { return connect_to(*impl_); }
+
+Result<Connection> Database::connect_to(Impl& database) {
   auto impl = std::make_unique<Connection::Impl>();
-  if (duckdb_connect(impl_->database, &impl->connection) != DuckDBSuccess)
+  if (duckdb_connect(database.database, &impl->connection) != DuckDBSuccess)
     return Status(StatusCode::kInternal, "duckdb.connect", "cannot open a connection to DuckDB");
   duckdb_client_context context = nullptr;
   duckdb_connection_get_client_context(impl->connection, &context);
   impl->id = duckdb_client_context_get_connection_id(context);
   duckdb_destroy_client_context(&context);
-  impl->scans = impl_->scans;
+  impl->scans = database.scans;
   Connection connection(std::move(impl));
   INLET_RETURN_IF_ERROR(connection.execute("SET TimeZone = 'UTC'"));
   return connection;
+}
+
+std::int64_t Database::memory_in_use() const {
+  const std::scoped_lock lock(impl_->asking_mutex);
+  if (!impl_->asking) {
+    auto connection = Database::connect_to(*impl_);
+    if (!connection.is_ok()) return -1;
+    impl_->asking.emplace(std::move(*connection));
+  }
+  const auto sum = impl_->asking->query("SELECT coalesce(sum(memory_usage_bytes), 0)::BIGINT FROM duckdb_memory()");
+  return sum.is_ok() && sum->rows() == 1 ? sum->integer(0, 0) : -1;
 }
 
 std::string Database::version() { return duckdb_library_version(); }

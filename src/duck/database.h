@@ -139,10 +139,13 @@ class Database {
   ~Database();
 
   Result<Connection> connect();
+  /// Bytes that DuckDB holds, by its own account (duckdb_memory()); -1 when it cannot be asked. Thread safe.
+  std::int64_t memory_in_use() const;
   static std::string version();
 
  private:
   struct Impl;
+  static Result<Connection> connect_to(Impl& database);
   explicit Database(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

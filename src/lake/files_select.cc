@@ -22,6 +22,7 @@ std::string nothing_of(const FilesSelectInput& input) {
     if (!columns.empty()) columns += ", ";
     columns += "CAST(NULL AS " + column.type.to_duckdb() + ") AS " + quote_identifier(column.name);
   }
+  if (!input.file_column.empty()) columns += ", CAST(NULL AS VARCHAR) AS " + quote_identifier(input.file_column);
   return "SELECT " + columns + " WHERE false";
 }
 
@@ -57,6 +58,8 @@ std::string select_of(const FilesSelectInput& input) {
     file_schema += quote_literal(column.type.to_duckdb());
     file_schema += ", 'default_value': NULL}";
   }
+  if (!input.file_column.empty())
+    columns += ", " + quote_identifier(file) + " AS " + quote_identifier(input.file_column);
   return "SELECT " + columns + " FROM read_parquet(" + input.files + ", filename = " + quote_literal(file) +
          ", schema = MAP {" + file_schema + "})";
 }

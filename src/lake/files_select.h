@@ -16,6 +16,8 @@ struct FilesSelectInput {
   Schema columns;  // of the table, in order
   std::vector<std::string> partition_columns;
   std::string files;  // SQL of the list of files, absolute paths; empty: no file, and so no row
+  /// The name of one more column, the last: the path of the file a row stands in. Empty: none. No name of `columns`.
+  std::string file_column;
 };
 
 /// Data columns are read by name and cast to the table's type, NULL where an older file lacks them; partition columns

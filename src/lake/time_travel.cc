@@ -1,10 +1,6 @@
 #include "lake/time_travel.h"
 
 #include <algorithm>
-#include <array>
-#include <chrono>
-#include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <string>
 
@@ -35,19 +31,6 @@ std::string absolute_path(const Table& table, const LiveFile& file) {
   return fs::path(file.path).is_absolute() ? file.path : table.directory() + "/" + file.path;
 }
 
-std::string instant_text(Timestamp time) {
-  const auto millis = std::chrono::floor<std::chrono::milliseconds>(time.time_since_epoch());
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(millis);
-  const std::time_t whole = seconds.count();
-  std::tm parts{};
-  ::gmtime_r(&whole, &parts);
-  std::array<char, 64> text{};
-  const auto length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::array<char, 16> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>((millis - seconds).count()));
-  return std::string(text.data(), length) + fraction.data();
-}
-
 Result<TableVersion> version_at(Table& table, Timestamp time) {
   INLET_ASSIGN_OR_RETURN(const auto there, table.versions());
   const auto committed_by = [&](TableVersion version) -> Result<bool> {
@@ -66,7 +49,7 @@ Result<TableVersion> version_at(Table& table, Timestamp time) {
   if (!*oldest) {
     const bool is_new = there.oldest.value == 0;
     return Status(StatusCode::kNotFound, is_new ? "lake.not_yet" : "lake.no_version",
-                  table.name() + (is_new ? " was made after " : " cannot be read as of ") + instant_text(time))
+                  table.name() + (is_new ? " was made after " : " cannot be read as of ") + iso_time(time))
         .at(table.directory())
         .because(is_new ? "" : "its log was cleaned up to version " + std::to_string(there.oldest.value))
         .fix("name a later time, or a version from " + std::to_string(there.oldest.value) + " to " +

@@ -21,7 +21,4 @@ Status check_files_are_there(Table& table, TableVersion version, const std::vect
 /// Where a file stands on disk.
 std::string absolute_path(const Table& table, const LiveFile& file);
 
-/// "2026-01-02T03:04:05.678Z"
-std::string instant_text(Timestamp time);
-
 }  // namespace inlet::lake

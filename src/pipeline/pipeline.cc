@@ -109,15 +109,16 @@ class Pipeline::Run {
                                              run->acknowledgements_, clock, source.in_group()},
                             bronze::Writer(run->tables_, config, std::move(write_connection), clock),
                             run->committed_hook(config, hooks));
-    if (options.only != RunOptions::Only::kBronze) INLET_RETURN_IF_ERROR(run->start_views(config));
+    if (options.only != RunOptions::Only::kBronze) INLET_RETURN_IF_ERROR(run->start_views(config, hooks));
     return run;
   }
 
   /// The views alone, of a bronze table that other processes write.
   static Result<std::unique_ptr<Run>> start_views_only(const config::PipelineConfig& config, source::Source& source,
-                                                       const Clock& clock, const StopSignal& stop) {
+                                                       const Clock& clock, const StopSignal& stop,
+                                                       const RunHooks& hooks) {
     auto run = std::unique_ptr<Run>(new Run(config, source, clock, stop));
-    INLET_RETURN_IF_ERROR(run->start_views(config));
+    INLET_RETURN_IF_ERROR(run->start_views(config, hooks));
     return run;
   }
 
@@ -158,6 +159,7 @@ class Pipeline::Run {
     if (committer_) progress = committer_->progress();
     if (decoders_) progress.queued_rows = static_cast<std::int64_t>(decoders_->waiting_rows());
     if (views_) progress.views = views_->status();
+    progress.duckdb_bytes = duckdb_bytes();
     progress.elapsed = clock_.steady_now() - started_;
     return progress;
   }
@@ -166,10 +168,17 @@ class Pipeline::Run {
   Run(const config::PipelineConfig&, source::Source& source, const Clock& clock, const StopSignal& stop)
       : source_(source), clock_(clock), stop_(stop), started_(clock.steady_now()) {}
 
-  Status start_views(const config::PipelineConfig& config) {
+  Status start_views(const config::PipelineConfig& config, const RunHooks& hooks) {
     if (config.views.empty()) return Status::ok();
-    INLET_ASSIGN_OR_RETURN(views_, views::ViewEngine::start(config, bronze::bronze_definition(config).schema, clock_));
+    INLET_ASSIGN_OR_RETURN(views_, views::ViewEngine::start(config, bronze::bronze_definition(config).schema, clock_,
+                                                            {.on_published = hooks.on_published}));
     return Status::ok();
+  }
+
+  std::int64_t duckdb_bytes() const {
+    const std::int64_t flow = database_ ? database_->memory_in_use() : 0;
+    const std::int64_t views = views_ ? views_->duckdb_bytes() : 0;
+    return flow < 0 || views < 0 ? -1 : flow + views;
   }
 
   std::function<void(const CommittedBatch&)> committed_hook(const config::PipelineConfig& config,
@@ -218,7 +227,7 @@ Pipeline::~Pipeline() = default;
 Status Pipeline::run(const RunOptions& options, const StopSignal& stop, const RunHooks& hooks) {
   Status status;
   if (options.only == RunOptions::Only::kViews) {
-    INLET_ASSIGN_OR_RETURN(run_, Run::start_views_only(config_, *source_, clock_, stop));
+    INLET_ASSIGN_OR_RETURN(run_, Run::start_views_only(config_, *source_, clock_, stop, hooks));
     status = run_->execute_views_only(options, hooks);
   } else {
     INLET_ASSIGN_OR_RETURN(run_, Run::start(config_, *source_, clock_, options, stop, hooks));

@@ -65,6 +65,7 @@ struct Progress {
   /// Per expectation, in the order of the pipeline file: how many events did not meet it.
   std::vector<std::pair<std::string, std::int64_t>> expectations;
   std::chrono::steady_clock::duration elapsed{0};
+  std::int64_t duckdb_bytes = -1;  // held by DuckDB, the flow's and the views'; -1: it cannot say
   std::vector<views::ViewStatus> views;
 };
 
@@ -72,11 +73,13 @@ struct Progress {
 struct CommittedBatch {
   std::shared_ptr<const bronze::Batch> batch;
   const bronze::WriteResult& result;
+  std::chrono::microseconds took{0};  // Parquet and commit
 };
 
 struct RunHooks {
-  std::function<void(const Progress&)> on_progress;         // source thread, about five times a second
-  std::function<void(const CommittedBatch&)> on_committed;  // writer thread
+  std::function<void(const Progress&)> on_progress;                // source thread, about five times a second
+  std::function<void(const CommittedBatch&)> on_committed;         // writer thread
+  std::function<void(const views::PublishedEvent&)> on_published;  // publish thread, after every publish of a view
 };
 
 /// Makes the source a pipeline file names.

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <limits>
 
-#include "lake/time_travel.h"
-
 namespace inlet::query {
 namespace {
 
@@ -114,7 +112,7 @@ Result<Moment> parse_moment(std::string_view text) {
 
 std::string moment_text(const Moment& moment) {
   if (const auto* version = std::get_if<TableVersion>(&moment)) return "version " + std::to_string(version->value);
-  return lake::instant_text(std::get<Timestamp>(moment));
+  return iso_time(std::get<Timestamp>(moment));
 }
 
 Result<AtOption> parse_at_option(std::string_view text) {

@@ -8,6 +8,7 @@
 #include "views/allowed_functions.h"
 #include "views/maintained_plan.h"
 #include "views/output_columns.h"
+#include "views/row_origins.h"
 
 namespace inlet::views {
 namespace {
@@ -53,6 +54,7 @@ class Assembler {
     write_distinct_sql();
     write_event_sql();
     INLET_RETURN_IF_ERROR(write_outputs());
+    write_origins();
     return std::move(plan_);
   }
 
@@ -253,6 +255,14 @@ class Assembler {
            fmt::format("SELECT {}{}{} AS v FROM {} WHERE {}{}", keys, keys.empty() ? "" : ", ", distinct.value,
                        query_.from.sql, condition, group_by_first(keys_.size() + 1))});
     }
+  }
+
+  void write_origins() {
+    auto& origins = plan_.origins;
+    origins.sql = origins_sql(query_.from, key_columns(), where_);
+    origins.repeats = query_.from.relations.size() > 1;
+    for (const auto& output : plan_.output) origins.shown.push_back(output.key);
+    for (const auto& group : query_.groups) origins.event_columns.push_back(event_column(query_.from, group));
   }
 
   using Text = std::string Item::*;

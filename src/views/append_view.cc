@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "views/maintained_plan.h"
 #include "views/output_columns.h"
+#include "views/row_origins.h"
 
 namespace inlet::views {
 namespace {
@@ -46,13 +47,15 @@ Result<ViewPlan> plan_append_view(duck::Connection& connection, const PlannerInp
   INLET_RETURN_IF_ERROR(check_output_names(names, refuse));
 
   std::string behind = " FROM " + query.from.sql;
+  std::string where;
   if (query.where) {
-    INLET_ASSIGN_OR_RETURN(const std::string where, trees.to_sql(*query.where));
+    INLET_ASSIGN_OR_RETURN(where, trees.to_sql(*query.where));
     behind += " WHERE " + where;
   }
   ViewPlan plan;
   plan.kind = ViewPlan::Kind::kAppend;
   std::string list;
+  std::string keys;
   for (const auto& item : items) {
     INLET_ASSIGN_OR_RETURN(const std::string sql, trees.to_sql(item.expression));
     const auto described =
@@ -61,11 +64,17 @@ Result<ViewPlan> plan_append_view(duck::Connection& connection, const PlannerInp
     const std::string& from = described->front().type;
     const auto type = published_type(from);
     if (!type) return refuse_output_type(item.name, from, &item.expression, refuse);
-    list += (list.empty() ? "" : ", ") + cast_to(sql, from, *type) + " AS " + duck::quote_identifier(item.name);
+    const std::string value = cast_to(sql, from, *type);
+    list += (list.empty() ? "" : ", ") + value + " AS " + duck::quote_identifier(item.name);
+    keys += (keys.empty() ? "" : ", ") + value + " AS k" + std::to_string(plan.output.size());
+    plan.origins.shown.emplace_back(plan.output.size());
+    plan.origins.event_columns.push_back(event_column(query.from, item.expression));
     plan.output.push_back({{item.name, *type}, /*is_exact=*/true, std::nullopt});
   }
   plan.final_sql = "SELECT " + list + behind;
   plan.reference_sql = plan.final_sql;
+  plan.origins.sql = origins_sql(query.from, keys, where);
+  plan.origins.repeats = query.from.relations.size() > 1;
   return plan;
 }
 

@@ -34,21 +34,26 @@ Result<BronzePosition> BronzeLog::position_of(TableVersion version) {
   return BronzePosition{table_id(), version, changes.txn_id, changes.timestamp};
 }
 
-Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files,
-                              const std::function<Status(const Events&)>& use) {
+std::string BronzeLog::absolute_path(const lake::LiveFile& file) const {
+  return std::filesystem::path(file.path).is_absolute() ? file.path : table_->directory() + "/" + file.path;
+}
+
+Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use,
+                              const std::string& file_column) {
   const auto snapshot = table_->snapshot();
   std::string list;
   std::vector<std::string> known;
   for (const auto& file : files) {
-    std::string path =
-        std::filesystem::path(file.path).is_absolute() ? file.path : table_->directory() + "/" + file.path;
+    std::string path = absolute_path(file);
     list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
     files_in_use_->take(path, lake::file_values(file, snapshot->partition_columns()));
     known.push_back(std::move(path));
   }
   if (!list.empty()) list += "]";
-  const std::string select = lake::files_select_sql(
-      {.columns = snapshot->schema(), .partition_columns = snapshot->partition_columns(), .files = list});
+  const std::string select = lake::files_select_sql({.columns = snapshot->schema(),
+                                                     .partition_columns = snapshot->partition_columns(),
+                                                     .files = list,
+                                                     .file_column = file_column});
   const Status status = use(Events(connection_, select));
   for (const auto& path : known) files_in_use_->give_back(path);
   return status;

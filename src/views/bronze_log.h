@@ -77,8 +77,14 @@ class BronzeLog {
   /// NotFound: not in the log any more.
   Result<std::vector<lake::LiveFile>> files_at(TableVersion version) { return table_->files_at(version); }
 
-  /// Runs `use` over the rows of `files`, which belong to this table.
-  Status with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use);
+  /// Runs `use` over the rows of `files`, which belong to this table. `file_column`: the name of one more column, the
+  /// absolute path of the file each event stands in; empty: none.
+  Status with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use,
+                     const std::string& file_column = {});
+  /// As `file_column` has it.
+  std::string absolute_path(const lake::LiveFile& file) const;
+
+  const std::vector<std::string>& partition_columns() const { return table_->snapshot()->partition_columns(); }
 
   /// From any thread: what runs in with_events() ends with Cancelled.
   void interrupt() { connection_.interrupt(); }

@@ -179,6 +179,7 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
   const auto committed = table_->commit(plan, should_stop);
   if (!committed.is_ok()) return as_outcome(committed.status());
   left_at_ = committed->version;
+  outcome.version = committed->version;
   INLET_FAULT_POINT("views.after_publish_commit");
   return outcome;
 }

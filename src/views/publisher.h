@@ -72,6 +72,7 @@ class Publisher {
     } kind = Kind::kPublished;
     std::int64_t rows = 0;
     std::int64_t bytes = 0;
+    TableVersion version;  // kPublished: of the view's table
   };
   /// Errors: Internal (disk full), InvalidArgument (a value that does not fit its column), Cancelled.
   Result<Outcome> publish(const Request& request, const std::function<bool()>& should_stop);

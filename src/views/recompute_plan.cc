@@ -9,6 +9,7 @@
 #include "views/allowed_functions.h"
 #include "views/from_clause.h"
 #include "views/output_columns.h"
+#include "views/row_origins.h"
 
 namespace inlet::views {
 namespace {
@@ -164,6 +165,7 @@ Result<ViewPlan> plan_recomputed_view(duck::Connection& connection, const Tree& 
     plan.output.push_back({{column.name, *type}, /*is_exact=*/type->kind != TypeKind::kDouble, std::nullopt});
   }
   plan.reference_sql = "SELECT " + list + " FROM (" + query + ") AS recomputed";
+  plan.origins = origins_of_recomputed(connection, node, input, plan.output, refuse, trees);
   return plan;
 }
 

@@ -25,15 +25,15 @@ constexpr QueueLimits kQueued{300'000, 128U << 20U};
 ViewEngine::ViewEngine(const Clock& clock) : clock_(clock), queue_(kQueued) {}
 
 Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConfig& config, const Schema& bronze_schema,
-                                                      const Clock& clock) {
+                                                      const Clock& clock, const Options& options) {
   std::unique_ptr<ViewEngine> engine(new ViewEngine(clock));
   engine->lock_root_ = config.lake;
   engine->lock_name_ = config.name + ".views";
   INLET_ASSIGN_OR_RETURN(engine->lake_, lake::open_lake(config.lake));
-  duck::DatabaseOptions options;
-  options.threads = config.resources.duckdb_threads;
-  options.memory_limit_bytes = config.resources.duckdb_memory_limit;
-  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open(options));
+  duck::DatabaseOptions database_options;
+  database_options.threads = config.resources.duckdb_threads;
+  database_options.memory_limit_bytes = config.resources.duckdb_memory_limit;
+  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open(database_options));
   engine->database_.emplace(std::move(database));
   INLET_ASSIGN_OR_RETURN(auto apply_connection, engine->database_->connect());
   const auto file_values = std::make_shared<duck::FileValues>();
@@ -58,6 +58,7 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
 
   ViewKeeper::Options keeper_options;
   keeper_options.most_bytes = static_cast<std::size_t>(config.resources.view_memory_limit);
+  keeper_options.on_published = options.on_published;
   for (const auto& view : engine->planned_->views) {
     INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
     INLET_ASSIGN_OR_RETURN(

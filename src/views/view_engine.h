@@ -12,6 +12,8 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -44,10 +46,13 @@ struct CommittedEvents {
 
 class ViewEngine {
  public:
+  struct Options {
+    std::function<void(const PublishedEvent&)> on_published;  // publish thread, after every publish
+  };
   /// Plans the views and opens their tables; the bronze table exists. Starts the threads. InvalidArgument: a view that
   /// cannot be kept, or whose table has other columns.
   static Result<std::unique_ptr<ViewEngine>> start(const config::PipelineConfig& config, const Schema& bronze_schema,
-                                                   const Clock& clock);
+                                                   const Clock& clock, const Options& options);
   /// Stops without finishing what is left; the next start goes on from the log.
   ~ViewEngine();
   ViewEngine(const ViewEngine&) = delete;
@@ -62,6 +67,8 @@ class ViewEngine {
 
   /// Any thread.
   std::vector<ViewStatus> status() const;
+  /// Bytes that the views' DuckDB holds; -1: it cannot say. Any thread.
+  std::int64_t duckdb_bytes() const { return database_->memory_in_use(); }
 
  private:
   explicit ViewEngine(const Clock& clock);

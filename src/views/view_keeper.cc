@@ -253,23 +253,34 @@ void ViewKeeper::publish(BronzeLog& log, const ShouldStop& should_stop, bool now
   shown_.problem = status;
 }
 
-void ViewKeeper::published_at(const BronzePosition& position, SteadyTime started) {
+void ViewKeeper::published_at(const BronzePosition& position, TableVersion table_version, SteadyTime started) {
   const auto now = clock_.steady_now();
   const auto took = now - started;
   auto pace = std::max<std::chrono::steady_clock::duration>(options_.fastest_publish, took * kPublishPace);
   if (view_.refresh) pace = *view_.refresh;
   next_publish_ = now + pace;
-  const std::scoped_lock lock(mutex_);
-  published_ = position;
-  if (!has_state() || position_.version == position.version) {
-    behind_since_.reset();
-  } else {
-    behind_since_ = now;
+  {
+    const std::scoped_lock lock(mutex_);
+    published_ = position;
+    if (!has_state() || position_.version == position.version) {
+      behind_since_.reset();
+    } else {
+      behind_since_ = now;
+    }
+    shown_.published = position.version;
+    shown_.last_publish_time = microseconds(took);
+    shown_.publish_time += shown_.last_publish_time;
+    shown_.publishes += 1;
   }
-  shown_.published = position.version;
-  shown_.last_publish_time = microseconds(took);
-  shown_.publish_time += shown_.last_publish_time;
-  shown_.publishes += 1;
+  if (options_.on_published) options_.on_published({plan_.name, table_version, position, microseconds(took)});
+}
+
+Status ViewKeeper::overtaken() {
+  INLET_ASSIGN_OR_RETURN(const auto there, publisher_.published());
+  const std::scoped_lock lock(mutex_);
+  published_.reset();
+  if (there && there->fingerprint == plan_.fingerprint) published_ = there->bronze;
+  return Status::ok();
 }
 
 Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
@@ -318,7 +329,7 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
     if (outcome.is_ok() && outcome->kind == Publisher::Outcome::Kind::kNeedsAll) replace_all_ = true;
   }
   INLET_RETURN_IF_ERROR(outcome.status());
-  if (is_published) published_at(request.bronze, started);
+  if (is_published) published_at(request.bronze, outcome->version, started);
   if (outcome->kind == Publisher::Outcome::Kind::kOvertaken)
     next_publish_ = clock_.steady_now() + options_.fastest_publish;
   return Status::ok();
@@ -359,14 +370,8 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
     INLET_ASSIGN_OR_RETURN(outcome, publisher_.publish(request, should_stop));
     return Status::ok();
   }));
-  if (outcome.kind == Publisher::Outcome::Kind::kPublished) {
-    published_at(request.bronze, started);
-    return Status::ok();
-  }
-  INLET_ASSIGN_OR_RETURN(const auto there, publisher_.published());
-  const std::scoped_lock lock(mutex_);
-  published_.reset();
-  if (there && there->fingerprint == plan_.fingerprint) published_ = there->bronze;
+  if (outcome.kind != Publisher::Outcome::Kind::kPublished) return overtaken();
+  published_at(request.bronze, outcome.version, started);
   return Status::ok();
 }
 
@@ -385,7 +390,8 @@ Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_s
     INLET_ASSIGN_OR_RETURN(outcome, publisher_.publish(request, should_stop));
     return Status::ok();
   }));
-  published_at(request.bronze, started);
+  if (outcome.kind != Publisher::Outcome::Kind::kPublished) return overtaken();
+  published_at(request.bronze, outcome.version, started);
   return Status::ok();
 }
 

@@ -46,12 +46,21 @@ struct ViewStatus {
 
 using ShouldStop = std::function<bool()>;
 
+/// A view's table has a new version.
+struct PublishedEvent {
+  std::string view;
+  TableVersion table_version;
+  BronzePosition bronze;  // the one it reflects
+  std::chrono::microseconds took{0};
+};
+
 class ViewKeeper {
  public:
   struct Options {
     std::chrono::milliseconds fastest_publish{500};
     std::chrono::milliseconds fastest_save{2000};
     std::size_t most_bytes = 1U << 30U;  // of the state; a larger one is given up, and the view recomputed
+    std::function<void(const PublishedEvent&)> on_published;  // publish thread, after every publish
   };
   /// `plan` outlives it.
   ViewKeeper(const config::ViewConfig& view, const ViewPlan& plan, Publisher publisher, StateFiles files,
@@ -99,7 +108,9 @@ class ViewKeeper {
   Status publish_state(const ShouldStop& should_stop);
   Status publish_appended(BronzeLog& log, const ShouldStop& should_stop);
   Status publish_recomputed(BronzeLog& log, const ShouldStop& should_stop);
-  void published_at(const BronzePosition& position, SteadyTime started);
+  void published_at(const BronzePosition& position, TableVersion table_version, SteadyTime started);
+  /// Another process has published meanwhile: goes on from what the table says now.
+  Status overtaken();
   void save(duck::Connection& connection, bool now);
 
   const config::ViewConfig view_;

@@ -53,6 +53,20 @@ struct OutputColumn {
   std::optional<std::size_t> key;
 };
 
+/// Which events stand behind a row of a view: for provenance.h. `k0…` are those of ViewPlan::state for views that are
+/// aggregated, the output columns themselves, in order, for those that are not.
+struct RowOrigins {
+  /// Over events with one more column, named by origins_file_column(): (k0, …, _source, _partition, _offset, _file), a
+  /// row per event that the view lets in. Empty: what the view makes of an event cannot be told.
+  std::string sql;
+  /// Events that are joined to several dimension rows come once for each.
+  bool repeats = false;
+  /// Per output column: the k it shows as it is; nullopt for expressions over aggregates.
+  std::vector<std::optional<std::size_t>> shown;
+  /// Per k: the column of the events it is; empty for expressions and columns of dimensions.
+  std::vector<std::string> event_columns;
+};
+
 struct ViewPlan {
   enum class Kind {
     kAggregate,  // GROUP BY or aggregates: kept in a ViewState
@@ -83,6 +97,7 @@ struct ViewPlan {
   /// Columns of the published table, in order; `processing_time` follows them. kAppend: `_source`, `_partition` and
   /// `_offset` are among them.
   std::vector<OutputColumn> output;
+  RowOrigins origins;
   /// Names of output columns, each showing a group key as it is.
   std::vector<std::string> partition_by;
 

@@ -181,6 +181,14 @@ TEST_F(DatabaseTest, no_extension_is_fetched_or_loaded_by_itself) {
   EXPECT_FALSE(connection_.query("SELECT * FROM read_parquet('https://localhost:1/x.parquet')").is_ok());
 }
 
+TEST_F(DatabaseTest, says_how_much_memory_it_holds) {
+  const auto before = database_.memory_in_use();
+  ASSERT_GE(before, 0);
+  ASSERT_TRUE(
+      connection_.execute("CREATE TABLE held AS SELECT range AS i, hash(range) AS h FROM range(1000000)").is_ok());
+  EXPECT_GT(database_.memory_in_use(), before + 4'000'000);
+}
+
 TEST_F(DatabaseTest, quoting_survives_the_quotes_inside) {
   EXPECT_EQ(quote_literal("it's"), "'it''s'");
   EXPECT_EQ(quote_identifier("col\"umn"), "\"col\"\"umn\"");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <random>
 #include <set>
 
@@ -169,6 +170,33 @@ TEST(Rule12RebalanceIsOrdinary, what_was_queued_for_a_revoked_partition_is_not_c
   const auto status = run(config, log, {.seed = 11, .rebalance = 0.3, .largest_batch = 30, .in_group = true});
   ASSERT_TRUE(status.is_ok()) << status.to_line();
   EXPECT_EQ(all_positions(config), expected_positions(log));
+}
+
+TEST(Pipeline, tells_of_every_publish_of_a_view_and_what_duckdb_holds) {
+  const TemporaryLake lake;
+  auto config = fakes::small_pipeline(lake.path());
+  config::ViewConfig view;
+  view.name = "names";
+  view.sql = "SELECT name, count(*) AS n FROM bronze.events GROUP BY name";
+  view.table = "silver/names";
+  config.views.push_back(view);
+  const auto log = random_log(9, 300);
+  std::mutex mutex;
+  std::vector<views::PublishedEvent> events;
+  RunHooks hooks;
+  hooks.on_published = [&](const views::PublishedEvent& event) {
+    const std::scoped_lock lock(mutex);
+    events.push_back(event);
+  };
+  Pipeline pipeline(config, std::make_unique<ScriptedSource>(log, ScriptedSource::Mischief{}));
+  const StopSignal never;
+  ASSERT_TRUE(pipeline.run({.until_caught_up = true}, never, hooks).is_ok());
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(static_cast<std::int64_t>(events.size()), pipeline.progress().views.front().publishes);
+  EXPECT_EQ(events.back().view, "names");
+  EXPECT_EQ(events.back().table_version, snapshot_of(config, "silver/names")->version());
+  EXPECT_EQ(events.back().bronze.version, snapshot_of(config, config.bronze.table)->version());
+  EXPECT_GE(pipeline.progress().duckdb_bytes, 0);
 }
 
 TEST(Pipeline, a_second_process_without_a_group_is_told_who_holds_the_pipeline) {

@@ -67,7 +67,7 @@ TEST_F(QueryAtTest, a_statement_names_versions_beside_each_other) {
   // The files of both versions are the same ones: each view goes on knowing its values.
   append_rows(60, 30);
   EXPECT_EQ(one(R"(SELECT count(*), max(n.day) FROM "sales@1" o JOIN sales n USING (sale_id))"), "30|a/b c%é");
-  const auto now = lake::instant_text(table_->history_entry({3})->timestamp);
+  const auto now = iso_time(table_->history_entry({3})->timestamp);
   EXPECT_EQ(one("SELECT count(*) FROM \"sales@" + now + "\""), "90");
   EXPECT_EQ(session_->tables().value().size(), 1U) << "versions are no tables of the lake";
 }
