@@ -96,8 +96,9 @@ run_pytest() { # REPORT ARGUMENTS...
     "$venv_dir/bin/python" -m pytest -o cache_dir="$logs/pytest-cache" --rootdir tests/e2e --junitxml "$report" "$@" tests/e2e
 }
 
-run_e2e() { # the whole program against a real broker, judged by readers that are not ours
+run_e2e() { # the whole program against a real broker and in a real browser, judged by readers that are not ours
   scripts/build.sh test
+  scripts/page-packages.sh
   local report=$logs/e2e.xml again=$logs/e2e-again.xml code=0
   run_pytest "$report" || code=$?
   if ((code == 1)); then

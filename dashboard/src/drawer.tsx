@@ -141,7 +141,7 @@ function Waiting<T>({ loaded, again, children }: { loaded: Loaded<T>; again: () 
 // ---- provenance -----------------------------------------------------------------------------------------------------
 
 function ProvenanceDrawer({ detail }: { detail: Extract<Detail, { kind: "provenance" }> }) {
-  const { panel, columns, row } = detail;
+  const { panel, version, columns, row } = detail;
   const format = useStore((s) => s.format);
   const views = useStore((s) => s.views);
   const filters = useStore((s) => s.filters);
@@ -186,13 +186,14 @@ function ProvenanceDrawer({ detail }: { detail: Extract<Detail, { kind: "provena
         ))}
       </dl>
       <Waiting loaded={loaded} again={again}>
-        {(document) => <Chain document={document} format={format} narrowed={narrowed} />}
+        {(document) => <Chain document={document} format={format} narrowed={narrowed} shown={version} />}
       </Waiting>
     </Frame>
   );
 }
 
-function Chain({ document, format, narrowed }: { document: Provenance; format: Formatter; narrowed: boolean }) {
+/** `shown`: the version of the number that was clicked; a newer one may have been published since. */
+function Chain({ document, format, narrowed, shown }: { document: Provenance; format: Formatter; narrowed: boolean; shown: number | null }) {
   const { files, ranges } = document;
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
   return (
@@ -203,6 +204,7 @@ function Chain({ document, format, narrowed }: { document: Provenance; format: F
         </h3>
         <p>
           Published as version <b>{format.count(document.view_version)}</b>
+          {shown !== null && shown !== document.view_version && <>. The number above is of version {format.count(shown)}: the view has moved on since</>}
         </p>
       </li>
       <li>

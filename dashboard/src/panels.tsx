@@ -26,13 +26,18 @@ function text(drawn: Pick<Drawn, "panel" | "format">, column: Column | undefined
 
 // ---- the frame around every kind --------------------------------------------------------------------------------
 
+/** Of the panel's view, as its numbers on the page are. */
+function versionShown(panel: Panel, result: ResultSet | null | undefined): number | null {
+  return panel.view && result?.versions ? versionOf(panel.view, result.versions) : null;
+}
+
 export function PanelCard({ panel, className }: { panel: Panel; className: string }) {
   const state = useStore((s) => s.panels[panel.id]);
   const format = useStore((s) => s.format);
   const [asTable, setAsTable] = useState(false);
   const drawable = panel.kind === "timeseries" || panel.kind === "bars" || panel.kind === "share" || (panel.kind === "ranking" && (state?.result?.rows.length ?? 0) > mostLines);
   const heading = `panel-${panel.id}`;
-  const version = panel.view && state?.result?.versions ? versionOf(panel.view, state.result.versions) : null;
+  const version = versionShown(panel, state?.result);
   return (
     <section class={`card panel kind-${panel.kind} ${className}`} aria-labelledby={heading} aria-busy={!state?.result} data-panel={panel.id} data-version={version ?? undefined}>
       <header class="card-head">
@@ -67,13 +72,13 @@ function PanelBody({ panel, state, format, asTable }: { panel: Panel; state: Pan
   if (!state) return null;
   if (!state.result) return state.error ? <PanelError panel={panel} error={state.error} /> : <Skeleton kind={panel.kind} />;
   const result = state.result;
-  const open = followsBronze(panel, views) ? null : (row: Value[]) => store.open({ kind: "provenance", panel, columns: result.columns, row });
+  const open = followsBronze(panel, views) ? null : (row: Value[]) => store.open({ kind: "provenance", panel, version: versionShown(panel, result), columns: result.columns, row });
   const drawn: Drawn = { panel, result, format, open };
   return (
     <>
       {state.error instanceof ApiError && <PanelError panel={panel} error={state.error} brief />}
       {result.rows.length === 0 ? <Empty /> : asTable ? <DataTable {...drawn} /> : <Kind {...drawn} />}
-      {result.truncated && <p class="note">Only the first {format.count(result.rows.length)} rows are shown.</p>}
+      {result.truncated && <p class="note">There are more: the server sends the first {format.count(result.rows.length)} rows.</p>}
     </>
   );
 }
@@ -340,65 +345,80 @@ function TimeSeries({ panel, result, format }: Drawn) {
   );
 }
 
+const mostRows = 100;
+
 /** Rows of any result set. The first cell of a row is its button where something can be opened. */
 export function DataTable({ panel, result, format, open }: Drawn) {
   const { columns, rows } = result;
   const measured = panel.kind === "table" ? columnIndex(columns, panel.value) : -1;
   const scale = measured < 0 ? [] : lengths(rows, measured);
+  // A thousand rows that are drawn anew every second cost a reader's machine more than they tell.
+  const [all, setAll] = useState(false);
+  const shownRows = all ? rows : rows.slice(0, mostRows);
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={`${panel.title}, table`}>
-      <table>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th key={column.name} scope="col" class={isNumeric(column) ? "number" : undefined}>
-                {columnTitle(column.name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row, r) => (
-            <tr key={r} class={open ? "opens" : undefined} onClick={open ? () => open(row) : undefined}>
-              {columns.map((column, i) => {
-                const cell = <Cell panel={panel} format={format} column={column} value={row[i]} />;
-                const shown =
-                  i === measured ? (
-                    <span class="measured">
-                      <span class="cell-bar" aria-hidden="true">
-                        <span style={{ transform: `scaleX(${scale[r]})` }} />
-                      </span>
-                      <span>{cell}</span>
-                    </span>
-                  ) : (
-                    cell
-                  );
-                const Tag = i === 0 ? "th" : "td";
-                return (
-                  <Tag key={column.name} scope={i === 0 ? "row" : undefined} class={isNumeric(column) ? "number" : undefined} title={longText(row[i])}>
-                    {i === 0 && open ? (
-                      <button
-                        type="button"
-                        class="link"
-                        aria-haspopup="dialog"
-                        onClick={(event) => {
-                          event.stopPropagation();
-                          open(row);
-                        }}
-                      >
-                        {shown}
-                      </button>
-                    ) : (
-                      shown
-                    )}
-                  </Tag>
-                );
-              })}
+    <>
+      <div class="scroll" tabIndex={0} role="region" aria-label={`${panel.title}, table`}>
+        <table>
+          <thead>
+            <tr>
+              {columns.map((column) => (
+                <th key={column.name} scope="col" class={isNumeric(column) ? "number" : undefined}>
+                  {columnTitle(column.name)}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody>
+            {shownRows.map((row, r) => (
+              <tr key={r} class={open ? "opens" : undefined} onClick={open ? () => open(row) : undefined}>
+                {columns.map((column, i) => {
+                  const cell = <Cell panel={panel} format={format} column={column} value={row[i]} />;
+                  const shown =
+                    i === measured ? (
+                      <span class="measured">
+                        <span class="cell-bar" aria-hidden="true">
+                          <span style={{ transform: `scaleX(${scale[r]})` }} />
+                        </span>
+                        <span>{cell}</span>
+                      </span>
+                    ) : (
+                      cell
+                    );
+                  const Tag = i === 0 ? "th" : "td";
+                  return (
+                    <Tag key={column.name} scope={i === 0 ? "row" : undefined} class={isNumeric(column) ? "number" : undefined} title={longText(row[i])}>
+                      {i === 0 && open ? (
+                        <button
+                          type="button"
+                          class="link"
+                          aria-haspopup="dialog"
+                          onClick={(event) => {
+                            event.stopPropagation();
+                            open(row);
+                          }}
+                        >
+                          {shown}
+                        </button>
+                      ) : (
+                        shown
+                      )}
+                    </Tag>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {rows.length > shownRows.length && (
+        <div class="note note-more">
+          The first {format.count(shownRows.length)} of {format.count(rows.length)} rows.
+          <button type="button" class="quiet" onClick={() => setAll(true)}>
+            Show all<span class="sr"> of {panel.title}</span>
+          </button>
+        </div>
+      )}
+    </>
   );
 }
 

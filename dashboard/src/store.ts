@@ -28,7 +28,7 @@ export interface PanelState extends RefetchState {
 }
 
 export type Detail =
-  | { kind: "provenance"; panel: Panel; columns: ResultSet["columns"]; row: ResultSet["rows"][number] }
+  | { kind: "provenance"; panel: Panel; version: number | null; columns: ResultSet["columns"]; row: ResultSet["rows"][number] }
   | { kind: "rejects"; which: "quarantine" | "late" }
   | { kind: "history"; table: string }
   | { kind: "view"; view: string };
