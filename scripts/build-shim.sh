@@ -14,6 +14,10 @@ if [[ -f $target_dir/release/libdelta_shim.a ]]; then
 else
   echo "compiling the Rust crates of delta_shim, once: this takes several minutes" >&2
 fi
+# Two checkouts that build at once must not get each other's library.
+mkdir -p "$target_dir"
+exec 9<"$target_dir"
+flock 9
 cargo build "${quiet[@]}" --release --locked --manifest-path "$manifest" --target-dir "$target_dir"
 if ! cmp --silent "$target_dir/release/libdelta_shim.a" "$library"; then
   cp --reflink=auto "$target_dir/release/libdelta_shim.a" "$library.new"

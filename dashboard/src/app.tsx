@@ -212,7 +212,7 @@ function Banner() {
   if (connection === "lost") {
     const seconds = retryAt === null ? 0 : Math.max(0, Math.ceil((retryAt - now) / 1000));
     return (
-      <div class="banner banner-lost">
+      <aside class="banner banner-lost" aria-label="Connection">
         <p>
           <strong>{everLive ? "The connection dropped." : "The server cannot be reached."}</strong>{" "}
           {everLive ? "The numbers are those of the last moment it was there. " : ""}
@@ -221,19 +221,19 @@ function Banner() {
         <button type="button" class="button" onClick={() => store.reconnect()}>
           Try now
         </button>
-      </div>
+      </aside>
     );
   }
   if (pausedAt !== null) {
     return (
-      <div class="banner banner-paused">
+      <aside class="banner banner-paused" aria-label="Paused">
         <p>
           <strong>Display paused at {format.time(pausedAt)}.</strong> Events keep flowing and are all kept.
         </p>
         <button type="button" class="button" onClick={() => store.togglePause()}>
           Resume
         </button>
-      </div>
+      </aside>
     );
   }
   return null;

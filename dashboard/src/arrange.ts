@@ -124,7 +124,18 @@ export function whereOf(
   columns.forEach((column, i) => {
     const value = row[i];
     const key = keys.includes(column.name) ? column.name : renamed.get(column.name);
-    if (key !== undefined && keys.includes(key) && value !== null && value !== undefined) where.set(key, value);
+    if (key !== undefined && keys.includes(key) && value !== undefined) where.set(key, value);
   });
   return [...where];
+}
+
+/** A name for each row that follows it to another place; rows of one label are told apart by their order. */
+export function steadyKeys(rows: readonly Value[][], label: number): string[] {
+  const seen = new Map<string, number>();
+  return rows.map((row) => {
+    const name = String(row[label]);
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    return `${times} ${name}`;
+  });
 }

@@ -51,7 +51,8 @@ export function Chart({ data, format, money = false, show, height = 230, label, 
       {
         width: Math.max(element.clientWidth, 120),
         height,
-        padding: [10, named ? roomForNames(element, data) : 20, 0, 0],
+        // Half of the last label of the time axis stands out to the right.
+        padding: [10, named ? roomForNames(element, data) : unit === "second" ? 30 : 22, 0, 0],
         tzDate: (at) => (zone ? uPlot.tzDate(new Date(at * 1000), zone) : new Date(at * 1000)),
         legend: { show: false },
         cursor: {
@@ -141,15 +142,16 @@ export function Chart({ data, format, money = false, show, height = 230, label, 
 function Legend({ data, show }: { data: Timeline["series"]; show: (value: number) => string }) {
   return (
     <ul class="legend" aria-hidden="true">
-      {data.map((series, i) => {
+      {data.slice(0, 12).map((series, i) => {
         const last = series.points.findLast((value) => value !== null);
         return (
           <li key={series.name}>
             <span class={`swatch line fill-${(i % seriesCount) + 1} dash-${(i % seriesCount) + 1}`} />
-            {columnTitle(series.name)} <b>{last === undefined || last === null ? missing : show(last)}</b>
+            <span>{columnTitle(series.name)}</span> <b>{last === undefined || last === null ? missing : show(last)}</b>
           </li>
         );
       })}
+      {data.length > 12 && <li>and {data.length - 12} more</li>}
     </ul>
   );
 }
@@ -167,7 +169,7 @@ function roomForNames(element: HTMLElement, data: Timeline): number {
   const context = element.ownerDocument.createElement("canvas").getContext("2d");
   if (!context) return 80;
   context.font = nameFont();
-  const widest = Math.max(...data.series.map((series) => context.measureText(columnTitle(series.name)).width));
+  const widest = Math.max(...data.series.map((series) => context.measureText(columnTitle(series.name).slice(0, 60)).width));
   return Math.min(Math.ceil(widest) + 16, element.clientWidth / 3);
 }
 
@@ -193,9 +195,17 @@ function drawNames(u: uPlot): void {
   ctx.textBaseline = "middle";
   for (const name of names) {
     ctx.fillStyle = name.colour;
-    ctx.fillText(name.text, u.bbox.left + u.bbox.width + 8 * scale, name.y * scale);
+    const left = u.bbox.left + u.bbox.width + 8 * scale;
+    ctx.fillText(cutTo(ctx, name.text, ctx.canvas.width - left), left, name.y * scale);
   }
   ctx.restore();
+}
+
+function cutTo(ctx: CanvasRenderingContext2D, text: string, room: number): string {
+  if (ctx.measureText(text.slice(0, 200)).width <= room && text.length <= 200) return text;
+  let length = Math.min(text.length, 60);
+  while (length > 1 && ctx.measureText(`${text.slice(0, length)}…`).width > room) length--;
+  return `${text.slice(0, length)}…`;
 }
 
 const minute = 60;

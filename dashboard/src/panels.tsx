@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { ApiError, explain } from "./api";
-import { columnIndex, lengths, roles, seconds, shares, steadyOrder, timeline } from "./arrange";
+import { columnIndex, lengths, roles, seconds, shares, steadyKeys, steadyOrder, timeline } from "./arrange";
 import { Chart, describe, seriesCount } from "./chart";
 import { followsBronze, viewKey, type Column, type Panel, type ResultSet, type Value } from "./contract";
 import { columnTitle, columnType, isNumeric, missing, type Formatter } from "./format";
@@ -30,7 +30,7 @@ export function PanelCard({ panel, className }: { panel: Panel; className: strin
   const state = useStore((s) => s.panels[panel.id]);
   const format = useStore((s) => s.format);
   const [asTable, setAsTable] = useState(false);
-  const drawable = panel.kind === "timeseries" || panel.kind === "bars" || panel.kind === "share";
+  const drawable = panel.kind === "timeseries" || panel.kind === "bars" || panel.kind === "share" || (panel.kind === "ranking" && (state?.result?.rows.length ?? 0) > mostLines);
   const heading = `panel-${panel.id}`;
   const version = panel.view && state?.result?.versions ? versionOf(panel.view, state.result.versions) : null;
   return (
@@ -167,48 +167,59 @@ function Tiles({ panel, result, format, open }: Drawn) {
   );
 }
 
+/** Of a list; "Table" has all of them, where there is such a button. */
+const mostLines = 12;
+
+function More({ of, format }: { of: number; format: Formatter }) {
+  return of > mostLines ? <p class="note">The first {mostLines} of {format.count(of)} are shown.</p> : null;
+}
+
 function Ranking({ panel, result, format, open }: Drawn) {
   const { columns, rows } = result;
   const { label, value, details } = roles(panel, columns);
   const scale = lengths(rows, value);
   const shown = details.slice(0, 3);
+  const keys = steadyKeys(rows, label);
   return (
-    <ol class="ranking">
-      {rows.map((row, i) => {
-        const inside = (
-          <>
-            <span class="rank" aria-hidden="true">
-              {i + 1}
-            </span>
-            <span class="rank-name">
-              <span class="rank-label">{text({ panel, format }, columns[label], row[label])}</span>
-              {shown.length > 0 && (
-                <span class="rank-detail">
-                  {shown.map((d) => (
-                    <span key={d}>{detail({ panel, format }, columns[d] as Column, row[d])}</span>
-                  ))}
-                </span>
+    <>
+      <ol class="ranking">
+        {rows.slice(0, mostLines).map((row, i) => {
+          const inside = (
+            <>
+              <span class="rank" aria-hidden="true">
+                {i + 1}
+              </span>
+              <span class="rank-name">
+                <span class="rank-label">{text({ panel, format }, columns[label], row[label])}</span>
+                {shown.length > 0 && (
+                  <span class="rank-detail">
+                    {shown.map((d) => (
+                      <span key={d}>{detail({ panel, format }, columns[d] as Column, row[d])}</span>
+                    ))}
+                  </span>
+                )}
+              </span>
+              <span class="rank-value">{text({ panel, format }, columns[value], row[value])}</span>
+              <span class="bar" aria-hidden="true">
+                <span style={{ transform: `scaleX(${scale[i]})` }} />
+              </span>
+            </>
+          );
+          return (
+            <li key={keys[i]}>
+              {open ? (
+                <button type="button" class="rank-row" aria-haspopup="dialog" onClick={() => open(row)}>
+                  {inside}
+                </button>
+              ) : (
+                <div class="rank-row">{inside}</div>
               )}
-            </span>
-            <span class="rank-value">{text({ panel, format }, columns[value], row[value])}</span>
-            <span class="bar" aria-hidden="true">
-              <span style={{ transform: `scaleX(${scale[i]})` }} />
-            </span>
-          </>
-        );
-        return (
-          <li key={String(row[label] ?? i)}>
-            {open ? (
-              <button type="button" class="rank-row" aria-haspopup="dialog" onClick={() => open(row)}>
-                {inside}
-              </button>
-            ) : (
-              <div class="rank-row">{inside}</div>
-            )}
-          </li>
-        );
-      })}
-    </ol>
+            </li>
+          );
+        })}
+      </ol>
+      <More of={rows.length} format={format} />
+    </>
   );
 }
 
@@ -222,13 +233,17 @@ function detail(drawn: Pick<Drawn, "panel" | "format">, column: Column, value: V
   return kind === "boolean" ? `${name}: ${shown.toLowerCase()}` : `${shown} ${name}`;
 }
 
-function Bars({ panel, result, format, open }: Drawn) {
+/** Columns as long as their numbers have room beside each other, then bars that lie. */
+function Bars(drawn: Drawn) {
+  const { panel, result, format, open } = drawn;
   const { columns, rows } = result;
   const { label, value } = roles(panel, columns);
   const scale = lengths(rows, value);
+  const keys = steadyKeys(rows, label);
+  if (rows.length > (panel.wide ? 12 : 6)) return <Ranking {...drawn} />;
   return (
-    <ul class="columns">
-      {rows.slice(0, 24).map((row, i) => {
+    <ul class={rows.length > 6 ? "columns columns-many" : "columns"}>
+      {rows.map((row, i) => {
         const inside = (
           <>
             <span class="column-value">{format.compact(Number(row[value]), isMoney(panel, columns[value]))}</span>
@@ -239,7 +254,7 @@ function Bars({ panel, result, format, open }: Drawn) {
           </>
         );
         return (
-          <li key={String(row[label] ?? i)} title={`${text({ panel, format }, columns[label], row[label])}: ${text({ panel, format }, columns[value], row[value])}`}>
+          <li key={keys[i]} title={`${text({ panel, format }, columns[label], row[label])}: ${text({ panel, format }, columns[value], row[value])}`}>
             {open ? (
               <button type="button" class="column" aria-haspopup="dialog" onClick={() => open(row)}>
                 {inside}
@@ -258,16 +273,17 @@ function Share({ panel, result, format, open }: Drawn) {
   const { columns, rows } = result;
   const { label, value, details } = roles(panel, columns);
   const parts = shares(rows, value);
+  const keys = steadyKeys(rows, label);
   const colour = steadyOrder(rows.map((row) => String(row[label]))).map((place) => `fill-${(place % seriesCount) + 1}`);
   return (
     <div class="share">
       <div class="share-bar" aria-hidden="true">
-        {rows.map((row, i) => (
-          <span key={String(row[label] ?? i)} class={colour[i]} style={{ flexGrow: String(parts[i]) }} />
+        {rows.map((_, i) => (
+          <span key={keys[i]} class={colour[i]} style={{ flexGrow: String(parts[i]) }} />
         ))}
       </div>
       <ul class="share-list">
-        {rows.map((row, i) => {
+        {rows.slice(0, mostLines).map((row, i) => {
           const inside = (
             <>
               <span class={`swatch ${colour[i]}`} aria-hidden="true" />
@@ -288,7 +304,7 @@ function Share({ panel, result, format, open }: Drawn) {
             </>
           );
           return (
-            <li key={String(row[label] ?? i)}>
+            <li key={keys[i]}>
               {open ? (
                 <button type="button" class="share-row" aria-haspopup="dialog" onClick={() => open(row)}>
                   {inside}
@@ -300,6 +316,7 @@ function Share({ panel, result, format, open }: Drawn) {
           );
         })}
       </ul>
+      <More of={rows.length} format={format} />
     </div>
   );
 }
@@ -344,10 +361,21 @@ export function DataTable({ panel, result, format, open }: Drawn) {
           {rows.map((row, r) => (
             <tr key={r} class={open ? "opens" : undefined} onClick={open ? () => open(row) : undefined}>
               {columns.map((column, i) => {
-                const shown = <Cell panel={panel} format={format} column={column} value={row[i]} />;
+                const cell = <Cell panel={panel} format={format} column={column} value={row[i]} />;
+                const shown =
+                  i === measured ? (
+                    <span class="measured">
+                      <span class="cell-bar" aria-hidden="true">
+                        <span style={{ transform: `scaleX(${scale[r]})` }} />
+                      </span>
+                      <span>{cell}</span>
+                    </span>
+                  ) : (
+                    cell
+                  );
                 const Tag = i === 0 ? "th" : "td";
                 return (
-                  <Tag key={column.name} scope={i === 0 ? "row" : undefined} class={isNumeric(column) ? "number" : undefined}>
+                  <Tag key={column.name} scope={i === 0 ? "row" : undefined} class={isNumeric(column) ? "number" : undefined} title={longText(row[i])}>
                     {i === 0 && open ? (
                       <button
                         type="button"
@@ -363,11 +391,6 @@ export function DataTable({ panel, result, format, open }: Drawn) {
                     ) : (
                       shown
                     )}
-                    {i === measured && (
-                      <span class="cell-bar" aria-hidden="true">
-                        <span style={{ transform: `scaleX(${scale[r]})` }} />
-                      </span>
-                    )}
                   </Tag>
                 );
               })}
@@ -377,6 +400,11 @@ export function DataTable({ panel, result, format, open }: Drawn) {
       </table>
     </div>
   );
+}
+
+/** What a narrow cell may cut. */
+function longText(value: Value | undefined): string | undefined {
+  return typeof value === "string" && value.length > 40 ? value.slice(0, 2000) : undefined;
 }
 
 function Cell({ panel, format, column, value }: { panel: Panel; format: Formatter; column: Column; value: Value | undefined }) {

@@ -74,7 +74,7 @@ function Flow({ status }: { status: Status }) {
       <ol>
         <Stage name="Source" sub={[kind, `${status.partitions.length} ${status.partitions.length === 1 ? "partition" : "partitions"}`].filter(Boolean).join(", ")}>
           <Figure value={format.rate(status.events.per_second)} unit="events/s" />
-          <Line>{lag === null ? "This source knows no lag" : lag === 0 ? "Nothing waiting" : `${format.count(lag)} waiting`}</Line>
+          <Line>{lag === null ? "No lag: this source has no end" : lag === 0 ? "Nothing waiting" : `${format.count(lag)} waiting`}</Line>
         </Stage>
         <Stage name="Batch" sub={`${format.count(status.batch.count)} so far`}>
           <Figure value={format.duration(status.batch.p50_ms)} unit="median" />

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lengths, roles, seconds, shares, spans, steadyOrder, timeline, whereOf } from "../src/arrange";
+import { lengths, roles, seconds, shares, spans, steadyKeys, steadyOrder, timeline, whereOf } from "../src/arrange";
 import { followsBronze, viewKey } from "../src/contract";
 
 const columns = [
@@ -68,6 +68,7 @@ test("a key that was renamed to a filter's name is recognised", () => {
   const filters = [{ id: "country", column: "pays", value: "" }];
   assert.deepEqual(whereOf(["pays", "jour"], columns, [3, "Manon", "Belgique", "1.00"], filters), [["pays", "Belgique"]]);
   assert.deepEqual(whereOf(["jour"], columns, [3, "Manon", "Belgique", "1.00"], filters), []);
+  assert.deepEqual(whereOf(["pays"], columns, [3, "Manon", null, "1.00"], filters), [["pays", null]], "NULL is a key like any other");
 });
 
 test("panels over bronze follow commits, panels over views follow their publication", () => {
@@ -78,4 +79,10 @@ test("panels over bronze follow commits, panels over views follow their publicat
 
 test("a view is the same by any of its names", () => {
   assert.deepEqual(["silver.x", "silver/x", "x"].map(viewKey), ["x", "x", "x"]);
+});
+
+test("rows of one label are told apart, and keep their name when they move", () => {
+  assert.deepEqual(steadyKeys([["Ann"], ["Ben"], ["Ann"], [null]], 0), ["1 Ann", "1 Ben", "2 Ann", "1 null"]);
+  const [first] = steadyKeys([["Ben"], ["Ann"]], 0);
+  assert.equal(first, "1 Ben");
 });

@@ -1,5 +1,7 @@
 #include "cli/app.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -92,7 +94,9 @@ class App {
   App() : app_("Inlet: events from Kafka into Delta Lake tables, exactly once, in one program.", "inlet") {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", INLET_VERSION);
-    app_.add_flag("--log-json", log_json_, "log lines as JSON");
+    CLI::Option* const log_json =
+        app_.add_flag("--log-json", log_json_, "log lines as JSON; the default where stderr is no terminal");
+    app_.add_flag("--log-human", log_human_, "log lines for people; the default on a terminal")->excludes(log_json);
     app_.add_option("--log-level", log_level_, "debug, info, warn or error")
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     app_.fallthrough();
@@ -120,7 +124,8 @@ class App {
       const int code = app_.exit(error);
       return code == 0 ? kExitOk : kExitUsage;
     }
-    log::configure(log_json_ ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
+    const bool is_json = log_json_ || (!log_human_ && isatty(STDERR_FILENO) == 0);
+    log::configure(is_json ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
     return action_();
   }
 
@@ -503,6 +508,7 @@ class App {
 
   CLI::App app_;
   bool log_json_ = false;
+  bool log_human_ = false;
   std::string log_level_ = "info";
   std::function<ExitCode()> action_;
 };

@@ -74,10 +74,10 @@ Status run_once(const config::PipelineConfig& config, const RunCommand& command,
     page->listen(hooks);
     if (command.quiet) {
       // Nothing is said.
-    } else if (command.output == Output::kJson || log::format() == log::Format::kJson) {
+    } else if (command.output == Output::kJson) {
       log::info("serve", "{}", page->invitation());
     } else {
-      fmt::print(stderr, "{}\n", page->invitation());
+      tell(page->invitation());
     }
   }
   pipeline::Pipeline pipeline(config, pipeline::make_source(config));
@@ -132,7 +132,7 @@ ExitCode run_pipeline(const config::PipelineConfig& config, const RunCommand& co
 
 ExitCode run_demo(const config::PipelineConfig& config, const RunCommand& command) {
   if (!command.duration && command.output == Output::kHuman) {
-    std::fputs("events flow until Ctrl-C; then this shows what arrived\n", stderr);
+    tell("events flow until Ctrl-C; then this shows what arrived");
   }
   const Status status = run_once(config, command, kDemoLineEvery);
   if (!status.is_ok()) return report(status, command.output);

@@ -97,14 +97,13 @@ Result<std::unique_ptr<LiveServer>> LiveServer::start(const config::PipelineConf
   };
   auto http = serve_at();
   if (http.status().detail().id == "serve.port_taken" && !config.serve.listen_is_set) {
-    log::warn("serve", "[serve.port_taken] {} is taken by another program: the live page is at a free port instead",
-              address.to_string());
+    log::warn("serve", "{} The live page is at a free port instead.", http.status().to_line());
     address.port = 0;
     http = serve_at();
   }
-  if (!http) {
-    auto detail = http.status().detail();
-    if (detail.id == "serve.port_taken") detail.id = "serve.listen";  // one id for whoever asked for an address
+  if (!http.is_ok()) {
+    ErrorDetail detail = http.status().detail();
+    detail.id = "serve.listen";  // whatever the reason
     return Status(http.status().code(), std::move(detail));
   }
   parts->http = std::move(http).value();

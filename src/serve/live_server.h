@@ -38,8 +38,8 @@ struct PublishedVersion {
 class LiveServer {
  public:
   /// `config` outlives it. `tables`: bronze, quarantine and late, with their columns; those of the views are found
-  /// here. Errors: Unavailable "serve.listen" (where no address was asked for and the default is taken, a free port
-  /// is used instead); InvalidArgument: the token file, or views that cannot be planned.
+  /// here. Errors: Unavailable "serve.listen" (an address that nobody asked for and that is taken is replaced by a free
+  /// port); InvalidArgument: the token file, or views that cannot be planned.
   static Result<std::unique_ptr<LiveServer>> start(const config::PipelineConfig& config, const Schema& bronze_schema,
                                                    std::vector<TableInfo> tables, LiveStatus first,
                                                    const Clock& clock = Clock::system());

@@ -10,7 +10,7 @@ import pytest
 import live
 import promql
 import shop
-from program import ROOT
+from program import ROOT, Program, sets
 
 GRAFANA = ROOT / "docs" / "grafana-dashboard.json"
 ALERTS = ROOT / "docs" / "prometheus-alerts.yml"
@@ -82,8 +82,8 @@ def exported(binary, tmp_path_factory) -> live.Metrics:
     directory = tmp_path_factory.mktemp("metrics")
     sales = shop.Shop(directory / "sales.jsonl")
     sales.fill()
-    program = live.Program(binary, directory / "processes", shop.write_pipeline(directory))
-    started = live.start(program, directory / "lake", *live.sets(f"source.file.path={directory / 'sales.jsonl'}"))
+    program = Program(binary, directory / "processes", shop.write_pipeline(directory))
+    started = live.start(program, directory / "lake", *sets(f"source.file.path={directory / 'sales.jsonl'}"))
     with started.running:
 
         def has_all() -> live.Metrics | None:
