@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test kafka bench-ingest bench-views lint format clean
+.PHONY: help build demo test kafka bench-ingest bench-views bench-live lint format clean
 
 # An installed DuckDB instead of the fetched one: make build INLET_DUCKDB_DIR=/usr
 export INLET_DUCKDB_DIR
@@ -33,6 +33,9 @@ bench-ingest: build ## measure ingest beside the limit program: events/s, CPU, m
 
 bench-views: build ## measure the views: events/s, share of each stage, state, publish and restart times
 	@python3 bench/views.py $(ARGS)
+
+bench-live: build ## measure what serving costs: CPU without it, with it, and watched by many; /livez and event latency
+	@python3 bench/live.py $(ARGS)
 
 format: ## format every C++ file
 	@scripts/sources.sh | xargs -r clang-format-16 -i

@@ -128,8 +128,7 @@ run_lint() {
 }
 
 run_page() { # what the live page is made of
-  [[ dashboard/node_modules/.package-lock.json -nt dashboard/package-lock.json ]] ||
-    (cd dashboard && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  scripts/page-packages.sh
   check "types and tests" npm --prefix dashboard --silent test
 }
 

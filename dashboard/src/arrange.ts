@@ -124,7 +124,7 @@ export function whereOf(
   columns.forEach((column, i) => {
     const value = row[i];
     const key = keys.includes(column.name) ? column.name : renamed.get(column.name);
-    if (key !== undefined && keys.includes(key) && value !== null && value !== undefined) where.set(key, value);
+    if (key !== undefined && keys.includes(key) && value !== undefined) where.set(key, value);
   });
   return [...where];
 }

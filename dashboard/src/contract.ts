@@ -67,9 +67,9 @@ export interface TableStatus {
 export interface ViewStatus {
   name: string;
   state: string;
-  bronze_version: number;
-  published_version: number;
-  lag_versions: number;
+  bronze_version: number | null; // the one the view's table shows; null: nothing published yet
+  published_version: number | null; // of the view's table
+  lag_versions: number; // bronze versions that the view's table does not show
   freshness_ms: number | null;
   rows: number | string | null;
   publish_ms: number | null;

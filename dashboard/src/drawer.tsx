@@ -159,7 +159,10 @@ function ProvenanceDrawer({ detail }: { detail: Extract<Detail, { kind: "provena
   // Asked once, for the moment of the click: the answer names the versions it speaks of.
   const [path] = useState(() => {
     const params = new URLSearchParams({ view: view?.name ?? viewKey(panel.view ?? "") });
-    for (const [column, value] of where) params.set(`where.${column}`, String(value));
+    for (const [column, value] of where) {
+      if (value === null) params.set(`null.${column}`, "1");
+      else params.set(`where.${column}`, String(value));
+    }
     return `/api/v1/provenance?${params}`;
   });
   const [loaded, again] = useDocument<Provenance>(path);

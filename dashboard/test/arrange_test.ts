@@ -68,6 +68,7 @@ test("a key that was renamed to a filter's name is recognised", () => {
   const filters = [{ id: "country", column: "pays", value: "" }];
   assert.deepEqual(whereOf(["pays", "jour"], columns, [3, "Manon", "Belgique", "1.00"], filters), [["pays", "Belgique"]]);
   assert.deepEqual(whereOf(["jour"], columns, [3, "Manon", "Belgique", "1.00"], filters), []);
+  assert.deepEqual(whereOf(["pays"], columns, [3, "Manon", null, "1.00"], filters), [["pays", null]], "NULL is a key like any other");
 });
 
 test("panels over bronze follow commits, panels over views follow their publication", () => {

@@ -8,7 +8,7 @@
  * error is the caller's to free.
  *
  * Threads: every function may be called from any thread. Calls on one table are serialised inside, except
- * delta_shim_table_files, which runs beside them.
+ * those that read older versions (files, changes, read_commit, state_at, versions), which run beside them.
  */
 #ifndef DELTA_SHIM_H
 #define DELTA_SHIM_H
@@ -83,6 +83,13 @@ void delta_shim_table_free(delta_shim_table* table);
  *   {"version":n,"reset":true,"transactions":{"app id":n},"timestamp":ms or null,
  *    "table":{"id":"…","schemaString":"…","partitionColumns":[…],"configuration":{…}}} */
 delta_shim_error* delta_shim_table_state(delta_shim_table* table, char** state);
+
+/* The same of an older version, read from the log: its definition and its transactions as they were. NOT_FOUND: no such
+ * version, or it was cleaned up; the message has the range there is. */
+delta_shim_error* delta_shim_table_state_at(delta_shim_table* table, uint64_t version, char** state);
+
+/* The oldest and the newest version that the log can still be replayed to. Lists the log. */
+delta_shim_error* delta_shim_table_versions(delta_shim_table* table, uint64_t* oldest, uint64_t* newest);
 
 /* Looks at the log and moves to its newest version. `advance` is as above; without "reset" and "table" when only commits
  * were added that did not touch them, and "transactions" then holds only those that were written since. */

@@ -249,6 +249,36 @@ pub unsafe extern "C" fn delta_shim_table_state(
 /// # Safety
 /// As the header says.
 #[no_mangle]
+pub unsafe extern "C" fn delta_shim_table_state_at(
+    table: *const TableHandle,
+    version: u64,
+    state: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { put(state, document(&table_in(table)?.state_at(version)?)?) })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_table_versions(
+    table: *const TableHandle,
+    oldest: *mut u64,
+    newest: *mut u64,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (first, last) = table_in(table)?.versions()?;
+            put(oldest, first)?;
+            put(newest, last)
+        }
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
 pub unsafe extern "C" fn delta_shim_table_refresh(
     table: *const TableHandle,
     advance: *mut *mut c_char,

@@ -4,6 +4,7 @@
 //! under a name with a leading dot (which the kernel, Spark and delta-rs all skip), fsynced, and then linked (commits:
 //! put-if-absent) or renamed (what may be replaced) into place; the directory is fsynced last.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -208,11 +209,43 @@ pub struct Listing {
     pub commits: Vec<u64>,
     /// Newest version for which something that is named like a checkpoint (or a part of one) stands there.
     pub newest_checkpoint: Option<u64>,
+    /// Ascending; by their names, every part of each is there.
+    pub checkpoints: Vec<u64>,
 }
 
 impl Listing {
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty() && self.newest_checkpoint.is_none()
+    }
+
+    /// The oldest and the newest version that can be replayed: from version 0, or from a checkpoint on which every
+    /// later commit follows. What was cleaned up lies before. None: nothing can be.
+    pub fn versions(&self) -> Option<(u64, u64)> {
+        let newest = self.commits.last().copied().max(self.checkpoints.last().copied())?;
+        let mut unbroken_from = newest + 1;
+        for version in self.commits.iter().rev() {
+            if *version + 1 != unbroken_from {
+                break;
+            }
+            unbroken_from = *version;
+        }
+        if unbroken_from == 0 {
+            return Some((0, newest));
+        }
+        let oldest = self.checkpoints.iter().find(|c| **c + 1 >= unbroken_from)?;
+        Some((*oldest, newest))
+    }
+}
+
+/// A file of a checkpoint: (part, parts).
+/// Source: Delta protocol, "Checkpoints": N.checkpoint.parquet, N.checkpoint.UUID.parquet|json, and in parts
+/// N.checkpoint.PART.PARTS.parquet.
+fn checkpoint_part(rest: &str) -> Option<(u64, u64)> {
+    let words: Vec<&str> = rest.split('.').collect();
+    match words.as_slice() {
+        ["checkpoint", "parquet"] | ["checkpoint", _, "parquet" | "json"] => Some((1, 1)),
+        ["checkpoint", part, parts, "parquet"] => Some((part.parse().ok()?, parts.parse().ok()?)),
+        _ => None,
     }
 }
 
@@ -225,6 +258,7 @@ pub fn list(directory: &Path) -> Result<Option<Listing>> {
         Err(e) => return Err(failed(&e)),
     };
     let mut listing = Listing::default();
+    let mut parts_seen: BTreeMap<(u64, u64), BTreeSet<u64>> = BTreeMap::new();
     for entry in entries {
         let name = entry.map_err(|e| failed(&e))?.file_name();
         let Some((digits, rest)) = name.to_str().and_then(|n| n.split_once('.')) else {
@@ -240,9 +274,18 @@ pub fn list(directory: &Path) -> Result<Option<Listing>> {
             listing.commits.push(version);
         } else if rest.starts_with("checkpoint.") {
             listing.newest_checkpoint = listing.newest_checkpoint.max(Some(version));
+            if let Some((part, parts)) = checkpoint_part(rest) {
+                parts_seen.entry((version, parts)).or_default().insert(part);
+            }
         }
     }
     listing.commits.sort_unstable();
+    for ((version, parts), seen) in parts_seen {
+        let whole = u64::try_from(seen.len()) == Ok(parts);
+        if whole && listing.checkpoints.last() != Some(&version) {
+            listing.checkpoints.push(version);
+        }
+    }
     Ok(Some(listing))
 }
 
@@ -344,6 +387,51 @@ mod tests {
         let listing = list(dir.path()).unwrap().unwrap();
         assert_eq!(listing.commits, vec![0, 1]);
         assert_eq!(listing.newest_checkpoint, Some(1));
+        assert_eq!(listing.checkpoints, vec![1]);
         assert_eq!(list(&dir.path().join("none")), Ok(None));
+    }
+
+    #[test]
+    fn the_versions_that_can_be_replayed_begin_at_0_or_at_a_whole_checkpoint() {
+        let listed = |commits: &[u64], checkpoints: &[&str]| {
+            let dir = TestDirectory::new();
+            for version in commits {
+                fs::write(dir.path().join(commit_name(*version)), b"x").unwrap();
+            }
+            for name in checkpoints {
+                fs::write(dir.path().join(format!("{name:0>20}")), b"x").unwrap();
+            }
+            list(dir.path()).unwrap().unwrap().versions()
+        };
+        let checkpoint = |version: u64, rest: &str| format!("{version:020}.checkpoint.{rest}");
+        let single = [checkpoint(3, "parquet"), checkpoint(5, "parquet")];
+        let single: Vec<&str> = single.iter().map(String::as_str).collect();
+        assert_eq!(listed(&[0, 1, 2], &[]), Some((0, 2)));
+        assert_eq!(listed(&[0, 1, 2, 3, 4, 5], &single), Some((0, 5)));
+        assert_eq!(
+            listed(&[2, 3, 4, 5, 6], &single),
+            Some((3, 6)),
+            "2 has nothing before it"
+        );
+        assert_eq!(listed(&[4, 5, 6], &single), Some((3, 6)));
+        assert_eq!(
+            listed(&[5, 6], &single),
+            Some((5, 6)),
+            "4 is missing behind checkpoint 3"
+        );
+        assert_eq!(listed(&[], &single), Some((5, 5)));
+        assert_eq!(listed(&[4, 6], &single[..1]), None);
+        let first = checkpoint(5, "0000000001.0000000002.parquet");
+        let second = checkpoint(5, "0000000002.0000000002.parquet");
+        assert_eq!(listed(&[5, 6], &[&first]), None, "half a checkpoint");
+        assert_eq!(listed(&[5, 6], &[&first, &second]), Some((5, 6)));
+        assert_eq!(
+            listed(
+                &[5, 6],
+                &[&checkpoint(5, "6ba7b810-9dad-11d1-80b4-00c04fd430c8.parquet")]
+            ),
+            Some((5, 6))
+        );
+        assert_eq!(listed(&[], &[]), None);
     }
 }

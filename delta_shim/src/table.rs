@@ -198,6 +198,16 @@ fn load(url: &Url, directory: &Path, engine: &LocalEngine) -> Result<(SnapshotRe
     if newest.is_none() {
         newest = read_commit(&log, version)?;
     }
+    let state = state_of(&snapshot, newest, engine)?;
+    Ok((snapshot, state))
+}
+
+/// What stands in `snapshot`; `newest` is the commit that made it, where its file is still there.
+fn state_of(
+    snapshot: &SnapshotRef,
+    newest: Option<(CommitSummary, FileIdentity)>,
+    engine: &LocalEngine,
+) -> Result<State> {
     let configuration = snapshot.table_configuration();
     let (metadata, protocol) = (configuration.metadata(), configuration.protocol());
     let features = [protocol.reader_features(), protocol.writer_features()];
@@ -213,19 +223,18 @@ fn load(url: &Url, directory: &Path, engine: &LocalEngine) -> Result<(SnapshotRe
         configuration: metadata.configuration(),
         schema_string: metadata.schema_string(),
     })?;
-    let state = State {
-        version,
+    Ok(State {
+        version: snapshot.version(),
         definition: Definition {
             id: metadata.id().to_string(),
             schema_string: metadata.schema_string().clone(),
             partition_columns: metadata.partition_columns().to_vec(),
             configuration: metadata.configuration().clone(),
         },
-        transactions: live_files::live_transactions(&snapshot, engine)?,
+        transactions: live_files::live_transactions(snapshot, engine)?,
         timestamp: newest.as_ref().and_then(|(summary, _)| summary.timestamp()),
         tip: newest.map(|(_, identity)| identity),
-    };
-    Ok((snapshot, state))
+    })
 }
 
 /// None: no such commit file.
@@ -300,6 +309,35 @@ impl Table {
 
     pub fn state(&self) -> Advance {
         lock(&self.state).whole()
+    }
+
+    /// As `state`, of an older version.
+    pub fn state_at(&self, version: u64) -> Result<Advance> {
+        let log = &self.replayer.log;
+        let (oldest, newest) = self.versions()?;
+        if version < oldest || version > newest {
+            return Err(ShimError::new(
+                Class::NotFound,
+                format!(
+                    "version {version} of {} cannot be read; those from {oldest} to {newest} can",
+                    self.directory.display()
+                ),
+            ));
+        }
+        let snapshot = self.replayer.snapshot_at(version)?;
+        // As in `load`: the kernel takes an empty commit file for a commit of nothing.
+        for file in &snapshot.log_segment().listed.ascending_commit_files {
+            read_commit(log, file.version)?;
+        }
+        Ok(state_of(&snapshot, read_commit(log, version)?, &self.replayer.engine)?.whole())
+    }
+
+    /// The oldest and the newest version that can be read.
+    pub fn versions(&self) -> Result<(u64, u64)> {
+        let listing = log_files::list(&self.replayer.log)?;
+        listing
+            .and_then(|l| l.versions())
+            .ok_or_else(|| log_files::not_a_table(&self.directory))
     }
 
     pub fn refresh(&self) -> Result<Advance> {
@@ -651,6 +689,40 @@ mod tests {
             Outcome::Refused(e) => assert!(e.message.contains("not a live file"), "{e}"),
             _ => panic!("removed twice"),
         }
+    }
+
+    #[test]
+    fn an_older_version_has_the_definition_and_the_transactions_it_had() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        for i in 0..23_u64 {
+            committed(table.commit(i, &marker(&format!("c{i}"), "app", i64::try_from(i).unwrap())));
+        }
+        let first = fs::read_to_string(log_of(dir.path()).join(log_files::commit_name(0))).unwrap();
+        let metadata = first.lines().find(|l| l.contains("metaData")).unwrap();
+        let changed = metadata.replace(
+            r#""configuration":{}"#,
+            r#""configuration":{"delta.appendOnly":"true"}"#,
+        );
+        fs::write(log_of(dir.path()).join(log_files::commit_name(24)), &changed).unwrap();
+        assert_eq!(table.refresh().unwrap().version, 24);
+        assert_eq!(table.versions(), Ok((0, 24)));
+        let old = table.state_at(7).unwrap();
+        assert_eq!((old.version, old.transactions["app"]), (7, 6));
+        assert!(old.table.unwrap().configuration.is_empty());
+        assert_eq!(table.state_at(24).unwrap().table.unwrap().configuration.len(), 1);
+        assert_eq!(table.state_at(25).unwrap_err().class, Class::NotFound);
+        drop(table);
+        // As after a log clean-up.
+        for version in 0..10 {
+            fs::remove_file(log_of(dir.path()).join(log_files::commit_name(version))).unwrap();
+        }
+        let table = Table::open(dir.path()).unwrap();
+        assert_eq!(table.versions(), Ok((10, 24)));
+        assert_eq!(table.state_at(10).unwrap().transactions["app"], 9);
+        assert_eq!(table.state_at(11).unwrap().transactions["app"], 10);
+        let error = table.state_at(9).unwrap_err();
+        assert!(error.message.contains("from 10 to 24"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include "base/format.h"
+
 namespace inlet {
 namespace {
 
@@ -16,6 +18,13 @@ class SystemClock final : public Clock {
 const Clock& Clock::system() {
   static const SystemClock clock;
   return clock;
+}
+
+std::string iso_time(Timestamp time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const auto millis = std::chrono::floor<std::chrono::milliseconds>(time - seconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)),
+                     millis.count());
 }
 
 }  // namespace inlet

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace inlet {
 
@@ -19,5 +20,8 @@ class Clock {
   /// The machine's clock; lives as long as the program.
   static const Clock& system();
 };
+
+/// "2026-01-02T03:04:05.678Z"
+std::string iso_time(Timestamp time);
 
 }  // namespace inlet

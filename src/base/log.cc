@@ -31,6 +31,8 @@ void configure(Format format, spdlog::level::level_enum level) {
       format == Format::kHuman ? spdlog::pattern_time_type::local : spdlog::pattern_time_type::utc);
 }
 
+Format format() { return format_in_use; }
+
 void write(spdlog::level::level_enum level, std::string_view stage, std::string_view message) {
   if (!logger().should_log(level)) return;
   if (format_in_use == Format::kHuman) {

@@ -15,6 +15,7 @@ enum class Format { kHuman, kJson };
 
 /// Once, at the start of the program. kJson: one object a line {"ts":…,"level":…,"stage":…,"message":…}.
 void configure(Format format, spdlog::level::level_enum level);
+Format format();
 
 void write(spdlog::level::level_enum level, std::string_view stage, std::string_view message);
 

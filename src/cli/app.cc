@@ -1,5 +1,7 @@
 #include "cli/app.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -8,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "cli/diff_command.h"
 #include "cli/exit_code.h"
 #include "cli/history_command.h"
 #include "cli/late_command.h"
@@ -15,6 +18,7 @@
 #include "cli/quarantine_command.h"
 #include "cli/query_command.h"
 #include "cli/report_command.h"
+#include "cli/restore_command.h"
 #include "cli/run_command.h"
 #include "cli/status_command.h"
 #include "cli/tables_command.h"
@@ -90,7 +94,9 @@ class App {
   App() : app_("Inlet: events from Kafka into Delta Lake tables, exactly once, in one program.", "inlet") {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", INLET_VERSION);
-    app_.add_flag("--log-json", log_json_, "log lines as JSON");
+    CLI::Option* const log_json =
+        app_.add_flag("--log-json", log_json_, "log lines as JSON; the default where stderr is no terminal");
+    app_.add_flag("--log-human", log_human_, "log lines for people; the default on a terminal")->excludes(log_json);
     app_.add_option("--log-level", log_level_, "debug, info, warn or error")
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     app_.fallthrough();
@@ -104,6 +110,8 @@ class App {
     add_report();
     add_inspection("tables", "what the lake holds", run_tables);
     add_history();
+    add_diff();
+    add_restore();
     add_quarantine();
     add_late();
     add_version();
@@ -116,7 +124,8 @@ class App {
       const int code = app_.exit(error);
       return code == 0 ? kExitOk : kExitUsage;
     }
-    log::configure(log_json_ ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
+    const bool is_json = log_json_ || (!log_human_ && isatty(STDERR_FILENO) == 0);
+    log::configure(is_json ? log::Format::kJson : log::Format::kHuman, spdlog::level::from_str(log_level_));
     return action_();
   }
 
@@ -128,6 +137,9 @@ class App {
     std::string duration;
     bool quiet = false;
     std::string only;
+    std::string listen;
+    bool no_serve = false;
+    std::string token_file;
   };
 
   void add_run(const std::string& name, const std::string& what,
@@ -144,7 +156,17 @@ class App {
     command
         ->add_option("--only", flags->only, "bronze: leave the views to another process; views: keep nothing but them")
         ->check(CLI::IsMember({"bronze", "views"}));
+    CLI::Option* const no_serve = command->add_flag("--no-serve", flags->no_serve, "no live page (serve.enabled)");
+    command->add_option("--listen", flags->listen, "address of the live page (serve.listen)")
+        ->type_name("HOST:PORT")
+        ->excludes(no_serve);
+    command->add_option("--token-file", flags->token_file, "file with the token that is asked for (serve.token_file)")
+        ->type_name("FILE");
     command->callback([this, flags, execute] {
+      auto& sets = flags->pipeline.sets;
+      if (flags->no_serve) sets.emplace_back("serve.enabled=false");
+      if (!flags->listen.empty()) sets.push_back("serve.listen=" + flags->listen);
+      if (!flags->token_file.empty()) sets.push_back("serve.token_file=" + flags->token_file);
       action_ = [flags, execute]() -> ExitCode {
         RunCommand run;
         run.until_caught_up = !flags->until.empty();
@@ -227,17 +249,24 @@ class App {
       PipelineFlags pipeline;
       std::string sql;
       bool csv = false;
+      std::vector<std::string> at;
     };
     auto flags = std::make_shared<Flags>();
     CLI::App* const command = app_.add_subcommand("query", "SQL over the lake's tables; without SQL interactive");
     add_pipeline_flags(*command, flags->pipeline);
     CLI::Option* const sql = command->add_option("sql", flags->sql, "one or more SELECT statements");
     command->add_flag("--csv", flags->csv, "rows as CSV");
+    command
+        ->add_option("--at", flags->at,
+                     "a table as of a version or a time, or all tables as of a time (UTC); repeatable")
+        ->type_name("[TABLE=]MOMENT")
+        ->allow_extra_args(false);
     command->callback([this, flags, sql] {
       action_ = [flags, sql]() -> ExitCode {
         QueryCommand query;
         if (sql->count() > 0) query.sql = flags->sql;
         query.output = flags->pipeline.output();
+        query.at = flags->at;
         query.format = flags->pipeline.json ? ResultFormat::kJson
                        : flags->csv         ? ResultFormat::kCsv
                                             : ResultFormat::kTable;
@@ -262,6 +291,52 @@ class App {
       action_ = [flags] {
         flags->history.output = flags->pipeline.output();
         return with_pipeline(flags->pipeline, [&](const auto& config) { return run_history(config, flags->history); });
+      };
+    });
+  }
+
+  void add_diff() {
+    struct Flags {
+      PipelineFlags pipeline;
+      DiffCommand diff;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("diff", "which rows differ between two versions of a table");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->diff.table, "for example bronze/ventes_stream")->required();
+    command->add_option("from", flags->diff.from, "a version or a time (UTC)")->required();
+    command->add_option("to", flags->diff.to, "a version or a time (UTC)")->required();
+    command
+        ->add_option("--key", flags->diff.key,
+                     "columns by which a row is the same one; without it the position in the source, or a view's keys")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    command->add_option("--limit", flags->diff.most, "how many differing rows are shown")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber);
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->diff.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_diff(config, flags->diff); });
+      };
+    });
+  }
+
+  void add_restore() {
+    struct Flags {
+      PipelineFlags pipeline;
+      RestoreCommand restore;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("restore", "a table as it was at an older version, by a new commit");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->restore.table, "for example bronze/ventes_stream")->required();
+    command->add_option("--to", flags->restore.to, "a version or a time (UTC)")->required();
+    command->add_flag("--dry-run", flags->restore.dry_run, "say what would go and come back, commit nothing");
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->restore.output = flags->pipeline.output();
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_restore(config, flags->restore); });
       };
     });
   }
@@ -430,6 +505,7 @@ class App {
 
   CLI::App app_;
   bool log_json_ = false;
+  bool log_human_ = false;
   std::string log_level_ = "info";
   std::function<ExitCode()> action_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -37,19 +38,45 @@ std::vector<std::pair<std::string, std::string>> offsets(const lake::HistoryEntr
   return ranges;
 }
 
+std::string text_of(const std::map<std::string, std::string>& values, const char* name) {
+  const auto found = values.find(name);
+  return found == values.end() ? std::string() : found->second;
+}
+
+// Which program wrote it, and where it says so which process.
+std::string who(const lake::HistoryEntry& entry) {
+  std::string name = text_of(entry.info, "engineInfo");
+  if (name.empty()) name = text_of(entry.info, "clientVersion");  // delta-rs
+  const std::string process = text_of(entry.info, "pid");
+  const std::string host = text_of(entry.info, "host");
+  if (!process.empty() && !host.empty()) name += " " + process + "@" + host;
+  return name;
+}
+
+// What a restore took out, put back, and whatever else a commit says of itself.
+Json info_json(const lake::HistoryEntry& entry) {
+  Json info = Json::object();
+  for (const auto& [name, value] : entry.info) {
+    if (!name.starts_with(kOffsets)) info[name] = value;
+  }
+  return info;
+}
+
+// The rows of the commit; of a rewrite, those it wrote again.
+std::optional<std::int64_t> rows_of(const lake::HistoryEntry& entry) {
+  const auto rows = metric(entry, "numOutputRows");
+  return rows ? rows : metric(entry, "num_added_rows");  // delta-rs
+}
+
 Json to_json(const lake::HistoryEntry& entry) {
-  Json json{{"version", entry.version.value},
-            {"timestamp", iso_time(entry.timestamp)},
-            {"operation", entry.operation},
-            {"rows", nullptr},
-            {"added_files", entry.added_files},
-            {"removed_files", entry.removed_files},
-            {"offsets", Json::object()},
-            {"parameters", Json::object()},
-            {"metrics", Json::object()},
-            {"transactions", Json::object()},
-            {"txn_id", entry.txn_id}};
-  if (const auto rows = metric(entry, "numOutputRows")) json["rows"] = *rows;
+  Json json{{"version", entry.version.value},   {"timestamp", iso_time(entry.timestamp)},
+            {"operation", entry.operation},     {"rows", nullptr},
+            {"added_files", entry.added_files}, {"removed_files", entry.removed_files},
+            {"offsets", Json::object()},        {"parameters", Json::object()},
+            {"metrics", Json::object()},        {"transactions", Json::object()},
+            {"txn_id", entry.txn_id},           {"who", who(entry)},
+            {"info", info_json(entry)}};
+  if (const auto rows = rows_of(entry)) json["rows"] = *rows;
   for (const auto& [partition, range] : offsets(entry)) json["offsets"][partition] = range;
   for (const auto& [name, value] : entry.parameters) json["parameters"][name] = value;
   for (const auto& [name, value] : entry.metrics) json["metrics"][name] = value;
@@ -65,16 +92,24 @@ TableRow to_row(const lake::HistoryEntry& entry) {
     ranges += " ";
     ranges += range;
   }
+  for (const char* kind : {"takenOut:", "putBack:"}) {
+    for (const auto& [name, value] : entry.info) {
+      if (!name.starts_with(kind)) continue;
+      if (!ranges.empty()) ranges += "  ";
+      ranges += (kind[0] == 't' ? "out " : "back ") + name.substr(std::string_view(kind).size()) + " " + value;
+    }
+  }
   std::string files;
   if (entry.added_files > 0) files = "+" + std::to_string(entry.added_files);
   if (entry.removed_files > 0) files += (files.empty() ? "-" : " -") + std::to_string(entry.removed_files);
-  const auto rows = metric(entry, "numOutputRows");
+  const auto rows = rows_of(entry);
   return {std::to_string(entry.version.value),
           iso_time(entry.timestamp),
           entry.operation,
           rows ? with_thousands(*rows) : "",
           files,
-          ranges};
+          ranges,
+          who(entry)};
 }
 
 }  // namespace
@@ -121,8 +156,8 @@ ExitCode run_history(const config::PipelineConfig& config, const HistoryCommand&
   }
   std::vector<TableRow> rows;
   for (const auto& entry : *history) rows.push_back(to_row(entry));
-  std::fputs(render_table({{"version", true}, {"time"}, {"operation"}, {"rows", true}, {"files"}, {"offsets"}}, rows,
-                          stdout_style())
+  std::fputs(render_table({{"version", true}, {"time"}, {"operation"}, {"rows", true}, {"files"}, {"offsets"}, {"who"}},
+                          rows, stdout_style())
                  .c_str(),
              stdout);
   return kExitOk;

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/format.h"
+#include "base/log.h"
 
 namespace inlet::cli {
 namespace {
@@ -26,6 +27,14 @@ std::string per_second(double rate) {
   if (rate >= 1e6) return fmt::format("{:.2f} M/s", rate / 1e6);
   if (rate >= 1e4) return fmt::format("{:.0f} k/s", rate / 1e3);
   return rate >= 10 ? fmt::format("{:.0f}/s", rate) : fmt::format("{:.1f}/s", rate);
+}
+
+void tell(const std::string& line) {
+  if (log::format() == log::Format::kJson) {
+    log::info("run", "{}", line);
+  } else {
+    fmt::print(stderr, "{}\n", line);
+  }
 }
 
 ProgressLine::ProgressLine(bool quiet, std::chrono::seconds every)
@@ -64,7 +73,7 @@ void ProgressLine::show(const pipeline::Progress& progress) {
     std::fprintf(stderr, "\r\033[K%s", text(progress).c_str());
     std::fflush(stderr);
   } else if (progress.elapsed >= next_) {
-    std::fprintf(stderr, "%s\n", text(progress).c_str());
+    tell(text(progress));
     next_ = progress.elapsed + every_;
   }
 }
@@ -73,17 +82,15 @@ void ProgressLine::finish(const pipeline::Progress& progress) {
   if (terminal_ && !quiet_) std::fputs("\r\033[K", stderr);
   const double elapsed = seconds(progress.elapsed);
   const double rate = elapsed > 0 ? static_cast<double>(progress.events) / elapsed : 0;
-  std::fprintf(stderr,
-               "%s events committed in %.1f s (%s), %s in bronze, %s in quarantine; version %lld, %s events in all\n",
-               with_thousands(progress.events).c_str(), elapsed, per_second(rate).c_str(),
-               with_thousands(progress.rows).c_str(), with_thousands(progress.rejects).c_str(),
-               static_cast<long long>(progress.version.value), with_thousands(progress.total_events).c_str());
+  tell(fmt::format("{} events committed in {:.1f} s ({}), {} in bronze, {} in quarantine; version {}, {} events in all",
+                   with_thousands(progress.events), elapsed, per_second(rate), with_thousands(progress.rows),
+                   with_thousands(progress.rejects), progress.version.value, with_thousands(progress.total_events)));
   if (progress.late > 0) {
-    std::fprintf(stderr, "%s came late, %s of them diverted\n", with_thousands(progress.late).c_str(),
-                 with_thousands(progress.diverted).c_str());
+    tell(fmt::format("{} came late, {} of them diverted", with_thousands(progress.late),
+                     with_thousands(progress.diverted)));
   }
   for (const auto& [name, not_met] : progress.expectations) {
-    if (not_met > 0) std::fprintf(stderr, "%s did not meet %s\n", with_thousands(not_met).c_str(), name.c_str());
+    if (not_met > 0) tell(fmt::format("{} did not meet {}", with_thousands(not_met), name));
   }
 }
 

@@ -13,6 +13,9 @@ std::string with_thousands(std::int64_t number);
 /// "412 k/s", "3.1 M/s", "87/s"
 std::string per_second(double rate);
 
+/// A line on stderr for whoever watches: as it is, or as a line of the log where that is JSON.
+void tell(const std::string& line);
+
 /// Not thread safe: called by the source thread's ticks.
 class ProgressLine {
  public:

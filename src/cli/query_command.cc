@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "cli/history_command.h"
 #include "cli/repl.h"
 
 namespace inlet::cli {
@@ -33,6 +34,30 @@ ExitCode run_script(query::QuerySession& session, const std::string& sql, const 
   return kExitOk;
 }
 
+// What the --at of a command line ask for, as tables of the lake.
+Result<query::TimeTravel> time_travel(lake::Lake& lake, const std::vector<std::string>& at) {
+  query::TimeTravel travel;
+  std::vector<std::string> tables;
+  if (!at.empty()) {
+    INLET_ASSIGN_OR_RETURN(tables, lake.tables());
+  }
+  const auto twice = [](const std::string& text, const std::string& what) {
+    return Status(StatusCode::kInvalidArgument, "cli.at_twice", what + " is asked for at two moments")
+        .at("--at " + text);
+  };
+  for (const auto& text : at) {
+    INLET_ASSIGN_OR_RETURN(const auto option, query::parse_at_option(text));
+    if (option.table.empty()) {
+      if (travel.instant) return twice(text, "the lake");
+      travel.instant = std::get<Timestamp>(option.moment);
+      continue;
+    }
+    INLET_ASSIGN_OR_RETURN(const auto table, find_table(tables, option.table));
+    if (!travel.tables.emplace(table, option.moment).second) return twice(text, table);
+  }
+  return travel;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<lake::Lake>> open_existing_lake(const config::PipelineConfig& config) {
@@ -45,12 +70,13 @@ Result<std::unique_ptr<lake::Lake>> open_existing_lake(const config::PipelineCon
   return lake::open_lake(config.lake);
 }
 
-Result<OpenedQuery> open_query(const config::PipelineConfig& config) {
+Result<OpenedQuery> open_query(const config::PipelineConfig& config, const std::vector<std::string>& at) {
   OpenedQuery opened;
   INLET_ASSIGN_OR_RETURN(opened.lake, open_existing_lake(config));
   query::QuerySessionOptions options;
   options.threads = config.resources.duckdb_threads;
   options.memory_limit_bytes = config.resources.duckdb_memory_limit;
+  INLET_ASSIGN_OR_RETURN(options.at, time_travel(*opened.lake, at));
   std::error_code error;
   const auto temporary = std::filesystem::temp_directory_path(error);
   // DuckDB creates it when it first spills, and removes it.
@@ -64,8 +90,11 @@ ExitCode run_query(const config::PipelineConfig& config, const QueryCommand& com
   // Before DuckDB starts its threads, which inherit what it blocks.
   std::optional<InterruptGuard> guard;
   if (interactive) guard.emplace();
-  auto opened = open_query(config);
-  if (!opened) return report(opened.status(), command.output);
+  auto opened = open_query(config, command.at);
+  if (!opened) {
+    const ExitCode code = report(opened.status(), command.output);
+    return code == kExitConfiguration && !command.at.empty() ? kExitUsage : code;
+  }
   if (command.sql) return run_script(*opened->session, *command.sql, command);
   if (interactive) return run_repl(*opened->session, *guard, command);
   const std::string script{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};

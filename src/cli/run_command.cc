@@ -1,9 +1,12 @@
 #include "cli/run_command.h"
 
 #include <cstdio>
+#include <memory>
 
 #include "base/format.h"
 #include "base/json.h"
+#include "base/log.h"
+#include "cli/live_page.h"
 #include "cli/progress_line.h"
 #include "cli/query_command.h"
 #include "cli/report_command.h"
@@ -61,10 +64,21 @@ Json summary_json(const pipeline::Progress& progress) {
 Status run_once(const config::PipelineConfig& config, const RunCommand& command, std::chrono::seconds line_every) {
   pipeline::StopSignal stop;
   const StopOnSignal signals(stop);
-  ProgressLine line(command.quiet || command.output == Output::kJson, line_every);
-  pipeline::Pipeline pipeline(config, pipeline::make_source(config));
+  const bool is_quiet = command.quiet || command.output == Output::kJson;
+  ProgressLine line(is_quiet, line_every);
   pipeline::RunHooks hooks;
   hooks.on_progress = [&](const pipeline::Progress& progress) { line.show(progress); };
+  std::unique_ptr<LivePage> page;
+  if (config.serve.enabled) {
+    INLET_ASSIGN_OR_RETURN(page, LivePage::start(config, stop));
+    page->listen(hooks);
+    if (command.output == Output::kJson) {
+      log::info("serve", "{}", page->invitation());
+    } else if (!command.quiet) {
+      tell(page->invitation());
+    }
+  }
+  pipeline::Pipeline pipeline(config, pipeline::make_source(config));
   const Status status =
       pipeline.run({command.until_caught_up, command.events, command.duration, command.only}, stop, hooks);
   const auto progress = pipeline.progress();
@@ -116,7 +130,7 @@ ExitCode run_pipeline(const config::PipelineConfig& config, const RunCommand& co
 
 ExitCode run_demo(const config::PipelineConfig& config, const RunCommand& command) {
   if (!command.duration && command.output == Output::kHuman) {
-    std::fputs("events flow until Ctrl-C; then this shows what arrived\n", stderr);
+    tell("events flow until Ctrl-C; then this shows what arrived");
   }
   const Status status = run_once(config, command, kDemoLineEvery);
   if (!status.is_ok()) return report(status, command.output);

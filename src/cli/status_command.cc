@@ -9,10 +9,12 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "bronze/tables.h"
+#include "cli/live_page.h"
 #include "cli/progress_line.h"
 #include "decode/expectations.h"
 #include "duck/database.h"
 #include "pipeline/status.h"
+#include "serve/panel_check.h"
 #include "source/kafka_source.h"
 #include "views/planned_views.h"
 
@@ -160,6 +162,14 @@ void check_views(const config::PipelineConfig& config, std::vector<Finding>& fin
     findings.push_back({"views", Status::ok(), fmt::format("{} can be kept", config.views.size())});
 }
 
+void check_page(const config::PipelineConfig& config, std::vector<Finding>& findings) {
+  const auto problems = serve::check_page(config, bronze::bronze_definition(config).schema, tables_of_the_flow(config));
+  if (!problems.is_ok()) return;  // of a view, and said there
+  for (const auto& problem : *problems) findings.push_back({"page", problem, ""});
+  if (problems->empty() && !config.page.panels.empty())
+    findings.push_back({"page", Status::ok(), fmt::format("{} panels can be drawn", config.page.panels.size())});
+}
+
 void check_expectations(const config::PipelineConfig& config, std::vector<Finding>& findings) {
   if (config.expectations.empty()) return;
   const auto check = [&]() -> Status {
@@ -221,6 +231,7 @@ ExitCode run_check(const config::PipelineConfig& config, Output output) {
   check_expectations(config, findings);
   check_lake(config, findings);
   check_views(config, findings);
+  check_page(config, findings);
   check_source(config, findings);
   findings.push_back(
       {"versions", Status::ok(), std::string("inlet ") + INLET_VERSION + ", DuckDB " + duck::Database::version()});

@@ -10,18 +10,10 @@
 #include "cli/progress_line.h"
 #include "cli/query_command.h"
 #include "cli/table_printer.h"
+#include "lake/file_statistics.h"
 
 namespace inlet::cli {
 namespace {
-
-// numRecords of a file's statistics in the log.
-std::optional<std::int64_t> rows_of(const lake::LiveFile& file) {
-  const auto statistics = parse_json(file.statistics_json);
-  if (!statistics || !statistics->is_object()) return std::nullopt;
-  const auto rows = statistics->find("numRecords");
-  if (rows == statistics->end() || !rows->is_number_integer()) return std::nullopt;
-  return rows->get<std::int64_t>();
-}
 
 Status summarize(lake::Lake& lake, TableSummary& summary) {
   INLET_ASSIGN_OR_RETURN(const auto table, lake.open(summary.name));
@@ -33,7 +25,7 @@ Status summarize(lake::Lake& lake, TableSummary& summary) {
   summary.rows = 0;
   for (const auto& file : files) {
     summary.bytes += file.bytes;
-    const auto rows = rows_of(file);
+    const auto rows = lake::recorded_rows(file);
     summary.rows = rows && summary.rows ? std::optional(*summary.rows + *rows) : std::nullopt;
   }
   INLET_ASSIGN_OR_RETURN(const auto history, table->history(1));
@@ -76,14 +68,6 @@ TableRow to_row(const TableSummary& table) {
 }
 
 }  // namespace
-
-std::string iso_time(Timestamp time) {
-  const auto micros = time.time_since_epoch();
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(micros);
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(micros - seconds);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(seconds.count())),
-                     millis.count());
-}
 
 std::string size_text(std::int64_t bytes) {
   constexpr std::array kUnits{"KiB", "MiB", "GiB", "TiB"};

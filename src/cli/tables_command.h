@@ -32,9 +32,6 @@ Result<std::vector<TableSummary>> summarize_tables(lake::Lake& lake);
 /// Exit 1 when a table cannot be read; the others are listed all the same.
 ExitCode run_tables(const config::PipelineConfig& config, Output output);
 
-/// "2026-01-02T03:04:05.678Z"
-std::string iso_time(Timestamp time);
-
 /// "1.2 MiB"
 std::string size_text(std::int64_t bytes);
 

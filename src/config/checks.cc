@@ -11,6 +11,8 @@
 
 #include "config/declarations.h"
 #include "config/delta_properties.h"
+#include "config/listen_address.h"
+#include "config/page_texts.h"
 
 namespace inlet::config {
 namespace {
@@ -58,6 +60,12 @@ bool is_table_name(std::string_view name) {
   }
 }
 
+// A table of the lake as a query names it: the part before the first slash is the schema.
+std::string sql_name_of(std::string table) {
+  if (const auto slash = table.find('/'); slash != std::string::npos) table[slash] = '.';
+  return table;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -82,6 +90,10 @@ class Checker {
     check_views();
     check_dimensions();
     check_reports();
+    check_serve();
+    check_page();
+    check_filters();
+    check_panels();
   }
 
  private:
@@ -550,6 +562,178 @@ class Checker {
       if (!missing("reports." + report.name + ".sql", report.sql)) continue;
       add("reports." + report.name, "config.missing_key", "reports." + report.name + ".sql is missing",
           "a report is a question in SQL", "write sql = \"SELECT ...\" in [reports." + report.name + "]");
+    }
+  }
+
+  // --- the live page ---
+
+  void check_serve() {
+    constexpr std::string_view kKey = "serve.listen";
+    auto& serve = config_.serve;
+    serve.listen_is_set = settings_.is_set(kKey);
+    if (settings_.is_unreadable(kKey)) return;
+    const auto address = parse_listen_address(serve.listen);
+    if (!address) {
+      problems_.add(settings_.origin_of(kKey), address.status());
+    } else if (serve.enabled && !address->is_loopback && missing("serve.token_file", serve.token_file)) {
+      add(kKey, "config.serve_needs_token",
+          "serve.listen is reached from other machines and serve.token_file is not set",
+          "whoever reaches " + serve.listen + " could read every row of the lake",
+          "write token_file = \"FILE\" in [serve] (or --token-file FILE), FILE holding a token of 16 characters or "
+          "more; "
+          "or listen on 127.0.0.1");
+    }
+  }
+
+  void check_page() {
+    auto& page = config_.page;
+    if (page.title.empty()) page.title = config_.name;
+    if (!is_language_tag(page.locale)) {
+      add("page.locale", "config.invalid_value", "page.locale is not a language tag: \"" + page.locale + "\"", {},
+          "write a language and, if need be, a region, such as \"en\" or \"fr-FR\"");
+    }
+    const bool is_code = page.currency.size() == 3 && std::all_of(page.currency.begin(), page.currency.end(),
+                                                                  [](char c) { return c >= 'A' && c <= 'Z'; });
+    if (!page.currency.empty() && !is_code) {
+      add("page.currency", "config.invalid_value", "page.currency is not a currency: \"" + page.currency + "\"", {},
+          "write the three capital letters of ISO 4217, such as \"EUR\", or \"\" for none");
+    }
+  }
+
+  // Every table that the pipeline writes, as SQL names it.
+  std::vector<std::string> tables_in_sql() const {
+    std::vector<std::string> names;
+    for (const auto& view : config_.views) names.push_back(sql_name_of(view.table));
+    for (const auto& table : {config_.bronze.table, config_.quarantine.table, config_.late.table})
+      names.push_back(sql_name_of(table));
+    return names;
+  }
+
+  // `name` becomes the table's own spelling. A problem at `key` when there is no such table.
+  void resolve_table(const std::string& key, std::string_view documented, std::string& name) {
+    const auto names = tables_in_sql();
+    const auto known = std::find_if(names.begin(), names.end(), [&](const auto& n) { return same_name(n, name); });
+    if (known != names.end()) {
+      name = *known;
+      return;
+    }
+    // The last part alone, or the view's name, is meant as surely as a slip of the pen.
+    std::string meant = nearest(name, names);
+    for (const auto& candidate : names) {
+      if (meant.empty() && same_name(candidate.substr(candidate.find('.') + 1), name)) meant = candidate;
+    }
+    for (const auto& view : config_.views) {
+      if (meant.empty() && same_name(view.name, name)) meant = sql_name_of(view.table);
+    }
+    add(key, "config.unknown_reference", std::string(documented) + " names no table of this pipeline: \"" + name + "\"",
+        "its tables are: " + joined(names), meant.empty() ? std::string() : "did you mean \"" + meant + "\"?");
+  }
+
+  void check_filters() {
+    auto& all = config_.page.filters;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      auto& filter = all[i];
+      const std::string prefix = "filter[" + std::to_string(i) + "]";
+      if (missing(prefix + ".column", filter.column)) {
+        add(prefix, "config.missing_key", "filter[].column is missing", "it says what is filtered by",
+            "write column = \"...\" below [[filter]]");
+      }
+      if (missing(prefix + ".values_from", filter.values_from)) {
+        add(prefix, "config.missing_key", "filter[].values_from is missing",
+            "the values to choose from are those of a table", "write values_from = \"silver.NAME\" below [[filter]]");
+      } else if (!filter.values_from.empty()) {
+        resolve_table(prefix + ".values_from", "filter[].values_from", filter.values_from);
+      }
+      if (filter.title.empty()) filter.title = filter.column;
+      if (missing(prefix + ".id", filter.id)) filter.id = filter.column;
+      if (filter.id.empty()) continue;
+      if (!consists_of(filter.id, "_")) {
+        add(prefix + ".id", "config.invalid_value", "\"" + filter.id + "\" cannot be the id of a filter", {},
+            "write id = \"...\" of letters, digits and \"_\"");
+      }
+      const bool is_twice = std::any_of(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(i),
+                                        [&](const auto& other) { return other.id == filter.id; });
+      if (is_twice) {
+        add(prefix + ".id", "config.duplicate_key", "two filters have the id \"" + filter.id + "\"", {},
+            "give one of them another id = \"...\"");
+      }
+    }
+  }
+
+  void check_panels() {
+    auto& all = config_.page.panels;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::string prefix = "panel[" + std::to_string(i) + "]";
+      check_panel_name(prefix, all[i], i);
+      check_panel_rows(prefix, all[i]);
+      check_panel_filters(prefix, all[i]);
+    }
+  }
+
+  void check_panel_name(const std::string& prefix, PanelConfig& panel, std::size_t index) {
+    if (missing(prefix + ".title", panel.title)) {
+      add(prefix, "config.missing_key", "panel[].title is missing", "it stands above the panel",
+          "write title = \"...\" below [[panel]]");
+    }
+    const bool is_derived = missing(prefix + ".id", panel.id);
+    if (is_derived) panel.id = panel_id_of(panel.title);
+    if (is_derived && panel.id.empty() && !panel.title.empty()) {
+      add(prefix + ".title", "config.missing_key", "panel[].id is missing",
+          "the title has no letter of a to z and no digit that one could be made of",
+          "write id = \"...\" below [[panel]]");
+    } else if (!panel.id.empty() && !is_panel_id(panel.id)) {
+      add(prefix + ".id", "config.invalid_value", "\"" + panel.id + "\" cannot be the id of a panel", {},
+          "use the letters a to z, digits and \"_\"");
+    }
+    const auto& all = config_.page.panels;
+    const auto before = all.begin() + static_cast<std::ptrdiff_t>(index);
+    const auto is_before = [&](std::string PanelConfig::*member) {
+      return !(panel.*member).empty() &&
+             std::any_of(all.begin(), before, [&](const auto& other) { return other.*member == panel.*member; });
+    };
+    if (is_before(&PanelConfig::title)) {
+      add(prefix + ".title", "config.duplicate_key", "two panels have the title \"" + panel.title + "\"");
+    } else if (is_before(&PanelConfig::id)) {
+      add(is_derived ? prefix + ".title" : prefix + ".id", "config.duplicate_key",
+          "two panels have the id \"" + panel.id + "\"", is_derived ? "it is made of the title" : std::string(),
+          "give one of them another id = \"...\"");
+    }
+  }
+
+  void check_panel_rows(const std::string& prefix, PanelConfig& panel) {
+    const bool has_no_view = missing(prefix + ".view", panel.view);
+    if (has_no_view && missing(prefix + ".sql", panel.sql)) {
+      add(prefix, "config.missing_key", "panel[].view and panel[].sql are missing",
+          "a panel shows rows of a table or of SQL",
+          "write view = \"silver.NAME\" below [[panel]], or sql = \"SELECT ...\"");
+    } else if (has_no_view && reads_filtered(panel.sql)) {
+      add(prefix + ".sql", "config.missing_key", "panel[].view is missing",
+          "`filtered` are the rows of `view` under the filters of the page",
+          "write view = \"silver.NAME\" below [[panel]]");
+    } else if (!panel.view.empty()) {
+      resolve_table(prefix + ".view", "panel[].view", panel.view);
+    }
+  }
+
+  void check_panel_filters(const std::string& prefix, const PanelConfig& panel) {
+    if (!panel.filters) return;
+    const std::string key = prefix + ".filters";
+    if (!panel.filters->empty() && !panel.sql.empty() && missing(prefix + ".view", panel.view)) {
+      add(key, "config.conflict", "panel[].filters needs panel[].view", "filters apply to the rows of a table",
+          "write view = \"silver.NAME\" below [[panel]], and read `filtered` in its sql");
+    }
+    std::vector<std::string> known;
+    for (const auto& filter : config_.page.filters) known.push_back(filter.id);
+    for (std::size_t i = 0; i < panel.filters->size(); ++i) {
+      const auto& id = (*panel.filters)[i];
+      if (std::find(known.begin(), known.end(), id) == known.end()) {
+        const auto near = nearest(id, known);
+        add(key, "config.unknown_reference", "there is no filter \"" + id + "\"", "the filters are: " + joined(known),
+            near.empty() ? std::string() : "did you mean \"" + near + "\"?");
+      }
+      const auto before = panel.filters->begin() + static_cast<std::ptrdiff_t>(i);
+      if (std::find(panel.filters->begin(), before, id) != before)
+        add(key, "config.duplicate_key", "panel[].filters has \"" + id + "\" twice");
     }
   }
 

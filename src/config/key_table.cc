@@ -19,6 +19,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 Scalar to_scalar(const std::string& value) { return value; }
+Scalar to_scalar(const std::vector<std::string>& value) { return value; }
 Scalar to_scalar(bool value) { return value; }
 Scalar to_scalar(double value) { return value; }
 Scalar to_scalar(milliseconds value) { return std::int64_t{microseconds(value).count()}; }
@@ -35,6 +36,9 @@ Scalar to_scalar(const std::optional<T>& value) {
 
 // Preconditions: the scalar came out of read_value or read_text for the key, so its type is the member's.
 void from_scalar(std::string& into, const Scalar& value) { into = std::get<std::string>(value); }
+void from_scalar(std::vector<std::string>& into, const Scalar& value) {
+  into = std::get<std::vector<std::string>>(value);
+}
 void from_scalar(bool& into, const Scalar& value) { into = std::get<bool>(value); }
 void from_scalar(double& into, const Scalar& value) { into = std::get<double>(value); }
 void from_scalar(milliseconds& into, const Scalar& value) {
@@ -57,19 +61,22 @@ void from_scalar(std::optional<T>& into, const Scalar& value) {
   [](const Draft& d) { return to_scalar(d.path); }, [](Draft& d, const Scalar& value) { from_scalar(d.path, value); }
 #define INLET_MEMBER(path) INLET_DRAFT(config.path)
 // Of the table of a list that is being read: the newest. Its keys have no default that a Draft could show.
-#define INLET_EXPECTATION(member)                                                \
-  [](const Draft& d) { return to_scalar(d.config.expectations.back().member); }, \
-      [](Draft& d, const Scalar& value) { from_scalar(d.config.expectations.back().member, value); }
+#define INLET_NEWEST(list, member) INLET_MEMBER(list.back().member)
+#define INLET_EXPECTATION(member) INLET_NEWEST(expectations, member)
+#define INLET_PANEL(member) INLET_NEWEST(page.panels, member)
+#define INLET_FILTER(member) INLET_NEWEST(page.filters, member)
 
 constexpr std::array<std::string_view, 3> kSourceKinds{"generator", "kafka", "file"};
 constexpr std::array<std::string_view, 2> kStartingOffsets{"earliest", "latest"};
 constexpr std::array<std::string_view, 2> kUnknownFields{"ignore", "refuse"};
 constexpr std::array<std::string_view, 2> kLatePolicies{"apply", "divert"};
 constexpr std::array<std::string_view, 3> kExpectActions{"warn", "quarantine", "stop"};
+constexpr std::array<std::string_view, 6> kPanelKinds{"tiles", "ranking", "table", "bars", "timeseries", "share"};
 
 constexpr double kMillisecond = 1e3;
 constexpr double kSecond = 1e6;
-constexpr double kHour = 3600 * kSecond;
+constexpr double kMinute = 60 * kSecond;
+constexpr double kHour = 60 * kMinute;
 constexpr double kKibibyte = 1 << 10;
 constexpr double kMebibyte = 1 << 20;
 constexpr double kGibibyte = 1 << 30;
@@ -269,6 +276,71 @@ const std::array kKeys{
         .note("no bar"),
     open_key("reports.*", KeyType::kReport, "`NAME = \"SELECT ...\"` is short for `[reports.NAME]` with its `sql`."),
 
+    key("serve.enabled", KeyType::kBoolean, INLET_MEMBER(serve.enabled),
+        "Whether a run serves HTTP: the live page, its API, metrics and health. `--no-serve` sets it to `false`."),
+    key("serve.listen", KeyType::kText, INLET_MEMBER(serve.listen),
+        "`HOST:PORT`, HOST being an IPv4 address, an IPv6 address in brackets or `localhost`; port 0 takes a free one. "
+        "Where it is set and the port is taken, the run does not start; where it is not, another port is taken."),
+    key("serve.token_file", KeyType::kText, INLET_MEMBER(serve.token_file),
+        "File with the token that the API asks for, relative to where the program is started. Required when HOST is "
+        "not a loopback address."),
+    key("serve.query_timeout", KeyType::kDuration, INLET_MEMBER(serve.query_timeout),
+        "A query of the page or the API that takes longer is cancelled.")
+        .within(100 * kMillisecond, 5 * kMinute),
+    key("serve.query_threads", KeyType::kInteger, INLET_MEMBER(serve.query_threads),
+        "Queries that are answered at the same time.")
+        .within(1, 16),
+    key("serve.query_memory_limit", KeyType::kBytes, INLET_MEMBER(serve.query_memory_limit),
+        "Memory DuckDB may use for them.")
+        .within(32 * kMebibyte, kTebibyte),
+    key("serve.max_connections", KeyType::kInteger, INLET_MEMBER(serve.max_connections),
+        "Connections that are open at the same time; further ones are closed at once.")
+        .within(16, 100'000),
+
+    key("page.title", KeyType::kText, INLET_MEMBER(page.title), "What stands at the top of the live page.")
+        .note("`pipeline.name`"),
+    key("page.locale", KeyType::kText, INLET_MEMBER(page.locale),
+        "Language tag (BCP 47) that numbers and dates are written in, such as `fr-FR`."),
+    key("page.currency", KeyType::kText, INLET_MEMBER(page.currency),
+        "Currency (ISO 4217) of the columns that are money, such as `EUR`; empty: they are plain numbers."),
+
+    key("panel[].title", KeyType::kText, INLET_PANEL(title), "What stands above the panel; no other has the same.")
+        .note("required"),
+    key("panel[].id", KeyType::kText, INLET_PANEL(id),
+        "The panel in addresses: `a` to `z`, `0` to `9` and `_`; no other has the same.")
+        .note("the title in lower case, `_` for whatever else is in it"),
+    key("panel[].kind", KeyType::kChoice, INLET_PANEL(kind), "How the rows are drawn; see below.")
+        .note("`\"table\"`")
+        .one_of(kPanelKinds),
+    key("panel[].view", KeyType::kText, INLET_PANEL(view),
+        "A table of this pipeline as SQL names it, `silver.NAME` or `bronze.NAME`: its rows under the page's filters "
+        "are called `filtered`.")
+        .note("required without `sql`"),
+    key("panel[].sql", KeyType::kText, INLET_PANEL(sql), "One SELECT, over `filtered` or any table.")
+        .note("every row of `view`"),
+    key("panel[].label", KeyType::kText, INLET_PANEL(label), "Column that names a row.").note("the first text"),
+    key("panel[].value", KeyType::kText, INLET_PANEL(value), "Column that a row is measured by.")
+        .note("the last number"),
+    key("panel[].time", KeyType::kText, INLET_PANEL(time), "Column of the time axis.").note("the first time"),
+    key("panel[].series", KeyType::kText, INLET_PANEL(series), "Column with a line of its own for each value.")
+        .note("one line for each number"),
+    key("panel[].money", KeyType::kTextList, INLET_PANEL(money), "Columns that are shown with the currency.")
+        .note("none"),
+    key("panel[].wide", KeyType::kBoolean, INLET_PANEL(wide), "Takes two columns of the page instead of one.")
+        .note("`false`"),
+    key("panel[].filters", KeyType::kTextList, INLET_PANEL(filters), "Ids of the filters that apply to the panel.")
+        .note("every filter whose column `view` has"),
+
+    key("filter[].column", KeyType::kText, INLET_FILTER(column), "The column that has the value that was chosen.")
+        .note("required"),
+    key("filter[].id", KeyType::kText, INLET_FILTER(id),
+        "The filter in addresses: letters, digits and `_`; no other has the same.")
+        .note("`column`"),
+    key("filter[].title", KeyType::kText, INLET_FILTER(title), "What stands beside the choice.").note("`column`"),
+    key("filter[].values_from", KeyType::kText, INLET_FILTER(values_from),
+        "A table of this pipeline, as SQL names it, whose values of the column are offered.")
+        .note("required"),
+
     key("resources.decode_threads", KeyType::kInteger, INLET_MEMBER(resources.decode_threads),
         "Threads that decode events; each owns partitions.")
         .within(1, 256),
@@ -285,7 +357,10 @@ const std::array kKeys{
         "Memory the state of one view may take. A view that outgrows it is recomputed whole from then on, and says so.")
         .within(kMebibyte, kTebibyte),
 };
+#undef INLET_FILTER
+#undef INLET_PANEL
 #undef INLET_EXPECTATION
+#undef INLET_NEWEST
 #undef INLET_MEMBER
 #undef INLET_DRAFT
 
@@ -416,7 +491,11 @@ Result<Scalar> read_written(const KeySpec& spec, std::string_view text, const st
   switch (spec.type) {
     case KeyType::kChoice: {
       const auto at = std::find(spec.choices.begin(), spec.choices.end(), text);
-      if (at == spec.choices.end()) return out_of_range(spec, found);
+      if (at == spec.choices.end()) {
+        const auto near = nearest(text, std::vector<std::string>(spec.choices.begin(), spec.choices.end()));
+        Status status = out_of_range(spec, found);
+        return near.empty() ? status : std::move(status).fix("did you mean " + quoted(near) + "?");
+      }
       return Scalar(std::int64_t{at - spec.choices.begin()});
     }
     case KeyType::kDuration: {
@@ -499,8 +578,9 @@ std::string nearest(std::string_view name, std::span<const std::string> names, s
 
 std::string nearest_key(std::string_view name) {
   std::vector<std::string> names;
-  const auto add = [&](std::string candidate) {
-    if (std::find(names.begin(), names.end(), candidate) == names.end()) names.push_back(std::move(candidate));
+  std::vector<std::string> spelled;  // those whose last part is one of ours, not one of `name` in place of a star
+  const auto add = [](std::vector<std::string>& into, const std::string& candidate) {
+    if (std::find(into.begin(), into.end(), candidate) == into.end()) into.push_back(candidate);
   };
   for (const auto& spec : kKeys) {
     std::string candidate;  // the key, with the name's own parts in place of stars
@@ -510,18 +590,16 @@ std::string nearest_key(std::string_view name) {
       const auto wanted = take_segment(pattern);
       const auto part = take_segment(parts);
       if (wanted == "*" && (part.empty() || pattern.empty())) break;
-      if (!candidate.empty()) {
-        add(candidate);
-        candidate += '.';
-      }
+      if (!candidate.empty()) candidate += '.';
       candidate += wanted == "*" ? part : wanted;
+      add(names, candidate);
+      if (wanted != "*") add(spelled, candidate);
     }
-    add(candidate);
   }
   const auto by_edits = nearest(name, names);
   if (!by_edits.empty() && edit_distance(by_edits, name) <= 2) return by_edits;
   // A right name in the wrong table.
-  for (const auto& candidate : names) {
+  for (const auto& candidate : spelled) {
     if (same_name(last_segment(candidate), last_segment(name))) return candidate;
   }
   return by_edits;
@@ -551,6 +629,7 @@ std::string documented_type(const KeySpec& spec) {
     case KeyType::kBytes: name = "size"; break;
     case KeyType::kChoice: name = choices_text(spec); break;
     case KeyType::kInstant: name = "time in UTC"; break;
+    case KeyType::kTextList: name = "list of texts"; break;
     case KeyType::kColumn: name = "text"; break;
     case KeyType::kGeneratedField: name = "text or list of texts"; break;
     case KeyType::kCatalogueColumns: name = "list of texts"; break;
@@ -576,6 +655,7 @@ std::string expected(const KeySpec& spec) {
     case KeyType::kBytes: text = "a size such as \"64KiB\" or \"256MB\""; break;
     case KeyType::kChoice: text = choices_text(spec); break;
     case KeyType::kInstant: text = "a time in UTC such as \"2026-01-01T00:00:00Z\""; break;
+    case KeyType::kTextList: text = "a list of texts"; break;
     case KeyType::kColumn: text = "a text such as \"BIGINT required\""; break;
     case KeyType::kGeneratedField: text = "a text such as \"sequence\", or a list of texts"; break;
     case KeyType::kCatalogueColumns: text = "a list of names"; break;
@@ -620,6 +700,16 @@ Result<Scalar> read_value(const KeySpec& spec, const TomlValue& value) {
     case KeyType::kInstant:
       if (value.kind == Kind::kDateTime) return read_written(spec, value.text, found);
       break;
+    case KeyType::kTextList: {
+      std::vector<std::string> texts;
+      const bool is_list = value.kind == Kind::kList;
+      for (const auto& item : value.items) {
+        if (item.kind == Kind::kText) texts.push_back(item.text);
+      }
+      if (!is_list || texts.size() != value.items.size())
+        return wrong_type(spec, is_list ? found + " of something else" : found);
+      return Scalar(std::move(texts));
+    }
     default: break;
   }
   if (value.kind != Kind::kText) return wrong_type(spec, found);
@@ -629,6 +719,7 @@ Result<Scalar> read_value(const KeySpec& spec, const TomlValue& value) {
 Result<Scalar> read_text(const KeySpec& spec, std::string_view text) {
   const std::string found = "the text \"" + std::string(text) + "\"";
   switch (spec.type) {
+    case KeyType::kTextList: return wrong_type(spec, found);  // none can be set from outside
     case KeyType::kBoolean:
       if (text != "true" && text != "false") return wrong_type(spec, found);
       return Scalar(text == "true");

@@ -24,6 +24,7 @@ enum class KeyType {
   kBytes,
   kChoice,  // stored as the index of the choice
   kInstant,
+  kTextList,
   // Below: what a `*` key declares. Read by load_pipeline itself, not through `store`.
   kColumn,
   kGeneratedField,
@@ -35,8 +36,8 @@ enum class KeyType {
   kViewColumns,  // views.NAME.partition_by
 };
 
-/// The value of a scalar key, whatever its type in the configuration; monostate: not set.
-using Scalar = std::variant<std::monostate, std::string, bool, std::int64_t, double>;
+/// The value of a key that is no `*` key, whatever its type in the configuration; monostate: not set.
+using Scalar = std::variant<std::monostate, std::string, bool, std::int64_t, double, std::vector<std::string>>;
 
 /// The configuration while it is read: what cannot be in its final form before everything is read stays text.
 struct Draft {
@@ -83,7 +84,8 @@ const KeySpec* find_key(std::string_view name);
 /// True for "source", "source.generator", "source.generator.catalogues.small": tables that hold keys.
 bool is_section(std::string_view name);
 
-/// True for "expect": a list of tables, written [[expect]]. Its keys are named "expect[].sql", whatever the table.
+/// True for "expect", "panel", ...: a list of tables, written [[expect]]. Its keys are named "expect[].sql", whatever
+/// the table.
 bool is_list_section(std::string_view name);
 
 /// What may stand where the last part of `name` stands, in the order of the table: "kind, startingOffsets, ...".

@@ -26,6 +26,8 @@ namespace {
 constexpr std::string_view kEnvironmentPrefix = "INLET__";
 constexpr std::string_view kReportSection = "reports";
 constexpr std::string_view kReportKey = "reports.*";
+constexpr std::string_view kExpectSection = "expect";
+constexpr std::string_view kPanelSection = "panel";
 
 Result<std::string> read_file(const std::string& path) {
   const auto failed = [&](const std::string& why) {
@@ -125,7 +127,7 @@ class Loader {
       const bool is_report = spec != nullptr && spec->name == kReportKey;
       if (is_report && prefix != kReportSection) spec = nullptr;
       if (is_list_section(name)) {
-        read_expectations(entry, name);
+        read_list(entry, name);
       } else if (is_table && (spec == nullptr ? is_section(name) : spec->type == KeyType::kVerbatim || is_report)) {
         settings_.origins.emplace(name, in_file(entry.position));
         read_table(entry.value, name);
@@ -147,8 +149,23 @@ class Loader {
     }
   }
 
+  // Room for what the next table of a list says; `store` of the list's keys goes there. Returns which one it is.
+  std::size_t begin_table(std::string_view section, const Origin& at) {
+    auto& config = settings_.draft.config;
+    if (section == kExpectSection) {
+      config.expectations.emplace_back();
+      return config.expectations.size() - 1;
+    }
+    if (section == kPanelSection) {
+      config.page.panels.emplace_back().where = at.where;
+      return config.page.panels.size() - 1;
+    }
+    config.page.filters.emplace_back().where = at.where;
+    return config.page.filters.size() - 1;
+  }
+
   // [[expect]]: each table makes an expectation, and its keys are those of "expect[]". For messages they are numbered.
-  void read_expectations(const TomlEntry& list, const std::string& section) {
+  void read_list(const TomlEntry& list, const std::string& section) {
     const bool holds_tables = list.value.kind == TomlValue::Kind::kList &&
                               std::all_of(list.value.items.begin(), list.value.items.end(),
                                           [](const auto& item) { return item.kind == TomlValue::Kind::kTable; });
@@ -157,11 +174,10 @@ class Loader {
       return problems_.add(in_file(list.value.position), "config.wrong_type", section + " must be a list of tables",
                            "found " + list.value.describe(), "write [[" + section + "]] and the keys of one below it");
     }
-    auto& expectations = settings_.draft.config.expectations;
     for (const auto& table : list.value.items) {
-      const std::string numbered = section + "[" + std::to_string(expectations.size()) + "]";
-      settings_.origins.emplace(numbered, in_file(table.position));
-      expectations.emplace_back();
+      const Origin at = in_file(table.position);
+      const std::string numbered = section + "[" + std::to_string(begin_table(section, at)) + "]";
+      settings_.origins.emplace(numbered, at);
       for (const auto& entry : table.entries) {
         const KeySpec* spec = find_key(section + "[]." + entry.key);
         if (spec == nullptr) {
@@ -170,7 +186,8 @@ class Loader {
         }
         const Given given{&entry.value, {}, in_file(entry.position), in_file(entry.value.position)};
         apply(*spec, numbered + "." + entry.key, given);
-        if (entry.key == "sql") expectations.back().where = given.at.where;
+        if (section == kExpectSection && entry.key == "sql")
+          settings_.draft.config.expectations.back().where = given.at.where;
       }
     }
   }
@@ -196,9 +213,11 @@ class Loader {
   }
 
   void apply_text(const std::string& name, const std::string& text, const Origin& at) {
-    if (const KeySpec* spec = find_key(name); spec != nullptr && spec->name.find("[]") != std::string_view::npos) {
+    const KeySpec* spec = find_key(name);
+    if (const auto list = name.find("[]"); spec != nullptr && list != std::string::npos) {
       problems_.add(at, "config.file_only", name + " can be set in the pipeline file only",
-                    "a list of tables has no names that tell them apart", "write it below [[expect]] in " + path_);
+                    "a list of tables has no names that tell them apart",
+                    "write it below [[" + name.substr(0, list) + "]] in " + path_);
     } else if (spec != nullptr) {
       apply(*spec, name, Given{nullptr, text, at, at});
     } else {

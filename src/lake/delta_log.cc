@@ -169,6 +169,20 @@ Result<LogAdvance> DeltaLog::state() {
   return read_advance(OwnedString(text).get(), directory_);
 }
 
+Result<LogAdvance> DeltaLog::state_at(TableVersion version) {
+  char* text = nullptr;
+  INLET_RETURN_IF_ERROR(
+      to_status(delta_shim_table_state_at(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
+  return read_advance(OwnedString(text).get(), directory_);
+}
+
+Result<VersionRange> DeltaLog::versions() {
+  std::uint64_t oldest = 0;
+  std::uint64_t newest = 0;
+  INLET_RETURN_IF_ERROR(to_status(delta_shim_table_versions(table_.get(), &oldest, &newest), directory_));
+  return VersionRange{{static_cast<std::int64_t>(oldest)}, {static_cast<std::int64_t>(newest)}};
+}
+
 Result<LogAdvance> DeltaLog::refresh() {
   char* text = nullptr;
   INLET_RETURN_IF_ERROR(to_status(delta_shim_table_refresh(table_.get(), &text), directory_));

@@ -44,7 +44,7 @@ struct LogLook {
   Timestamp timestamp;  // of our commit
 };
 
-/// Thread safe: calls are serialised inside, but for changes() and files().
+/// Thread safe: calls are serialised inside, but for those that read older versions.
 class DeltaLog {
  public:
   /// NotFound: no table there. InvalidArgument "lake.unsupported_table": a feature or property Inlet does not write.
@@ -57,6 +57,9 @@ class DeltaLog {
   const std::string& directory() const { return directory_; }
 
   Result<LogAdvance> state();
+  /// NotFound: not there, or cleaned up.
+  Result<LogAdvance> state_at(TableVersion version);
+  Result<VersionRange> versions();
   Result<LogAdvance> refresh();
   LogWrite write(TableVersion read_version, const Commit& commit, const std::string& txn_id);
   Result<LogLook> look(TableVersion version, const std::string& txn_id);

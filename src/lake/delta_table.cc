@@ -57,26 +57,46 @@ Result<std::unique_ptr<DeltaTable>> DeltaTable::open(const std::string& name, co
 
 SnapshotPtr DeltaTable::snapshot() const { return snapshot_; }
 
+// Of an advance that has everything in it.
+Result<std::shared_ptr<const DeltaTable::DeltaSnapshot>> DeltaTable::whole_snapshot(LogAdvance advance) const {
+  auto& given = *advance.definition;
+  auto schema = schema_from_delta(given.schema_json);
+  if (!schema.is_ok()) return Status(schema.status()).at(directory());
+  auto definition = std::make_shared<const DeltaSnapshot::Definition>(DeltaSnapshot::Definition{
+      std::move(given.id), std::move(schema).value(), std::move(given.partition_columns), std::move(given.properties)});
+  return std::make_shared<const DeltaSnapshot>(log_, advance.version, std::move(definition),
+                                               std::move(advance.transactions));
+}
+
 Status DeltaTable::apply(LogAdvance advance) {
-  std::shared_ptr<const DeltaSnapshot::Definition> definition;
-  std::unordered_map<std::string, std::int64_t> transactions;
   if (advance.definition.has_value()) {
-    auto& given = *advance.definition;
-    auto schema = schema_from_delta(given.schema_json);
-    if (!schema.is_ok()) return Status(schema.status()).at(directory());
-    definition = std::make_shared<const DeltaSnapshot::Definition>(
-        DeltaSnapshot::Definition{std::move(given.id), std::move(schema).value(), std::move(given.partition_columns),
-                                  std::move(given.properties)});
-    transactions = std::move(advance.transactions);
-  } else {
-    if (advance.version == snapshot_->version()) return Status::ok();
-    definition = snapshot_->definition();
-    transactions = snapshot_->transactions();
-    for (auto& [app_id, version] : advance.transactions) transactions.insert_or_assign(app_id, version);
+    INLET_ASSIGN_OR_RETURN(snapshot_, whole_snapshot(std::move(advance)));
+    return Status::ok();
   }
+  if (advance.version == snapshot_->version()) return Status::ok();
+  auto transactions = snapshot_->transactions();
+  for (auto& [app_id, version] : advance.transactions) transactions.insert_or_assign(app_id, version);
   snapshot_ =
-      std::make_shared<const DeltaSnapshot>(log_, advance.version, std::move(definition), std::move(transactions));
+      std::make_shared<const DeltaSnapshot>(log_, advance.version, snapshot_->definition(), std::move(transactions));
   return Status::ok();
+}
+
+Result<SnapshotPtr> DeltaTable::snapshot_at(TableVersion version) {
+  if (version == snapshot_->version()) return SnapshotPtr(snapshot_);
+  INLET_ASSIGN_OR_RETURN(const auto there, versions());
+  if (version < there.oldest || version > there.newest) {
+    return Status(StatusCode::kNotFound, "lake.no_version",
+                  name_ + " has no version " + std::to_string(version.value) +
+                      (version < there.oldest && version.value >= 0 ? " any more" : ""))
+        .at(directory())
+        .because(version < there.oldest && version.value >= 0
+                     ? "its log was cleaned up to version " + std::to_string(there.oldest.value)
+                     : "")
+        .fix("name one from " + std::to_string(there.oldest.value) + " to " + std::to_string(there.newest.value));
+  }
+  INLET_ASSIGN_OR_RETURN(auto state, log_->state_at(version));
+  INLET_ASSIGN_OR_RETURN(auto snapshot, whole_snapshot(std::move(state)));
+  return SnapshotPtr(std::move(snapshot));
 }
 
 Result<SnapshotPtr> DeltaTable::refresh() {

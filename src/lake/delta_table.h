@@ -23,12 +23,16 @@ class DeltaTable final : public Table, private CommitLog {
   Result<VersionChanges> changes(TableVersion version) override { return log_->changes(version); }
   Result<std::vector<LiveFile>> files_at(TableVersion version) override { return log_->files(version); }
   Result<std::vector<HistoryEntry>> history(std::size_t limit) override;
+  Result<HistoryEntry> history_entry(TableVersion version) override { return log_->history_entry(version); }
+  Result<VersionRange> versions() override { return log_->versions(); }
+  Result<SnapshotPtr> snapshot_at(TableVersion version) override;
 
  private:
   class DeltaSnapshot;
 
   DeltaTable(std::string name, std::shared_ptr<DeltaLog> log) : name_(std::move(name)), log_(std::move(log)) {}
 
+  Result<std::shared_ptr<const DeltaSnapshot>> whole_snapshot(LogAdvance advance) const;
   Status apply(LogAdvance advance);
   Write write(TableVersion read_version, const Commit& commit, const std::string& txn_id) override;
   Result<Look> look(TableVersion version, const std::string& txn_id) override;

@@ -103,6 +103,14 @@ std::string partition_value(const ColumnType& type, std::string text) {
   return text + 'Z';
 }
 
+std::optional<std::int64_t> recorded_rows(const LiveFile& file) {
+  const auto statistics = parse_json(file.statistics_json);
+  if (!statistics || !statistics->is_object()) return std::nullopt;
+  const auto rows = statistics->find("numRecords");
+  if (rows == statistics->end() || !rows->is_number_integer()) return std::nullopt;
+  return rows->get<std::int64_t>();
+}
+
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,
                  std::int64_t modified_ms) {
   AddFile add;

@@ -2,6 +2,8 @@
 // Source: Delta protocol, "Per-file Statistics".
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/types.h"
@@ -18,6 +20,9 @@ std::string statistics_json(const duck::WrittenFile& file, const Schema& schema)
 /// A partition value as the log writes it, of the text DuckDB has for it: an instant as ISO-8601 in UTC, which no
 /// reader takes for local time; a decimal with a digit before its point. Source: "Partition Value Serialization".
 std::string partition_value(const ColumnType& type, std::string text);
+
+/// numRecords of the file's statistics; nullopt: they do not say.
+std::optional<std::int64_t> recorded_rows(const LiveFile& file);
 
 /// The action that adds `file` to the table in `directory`.
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,

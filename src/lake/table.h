@@ -115,6 +115,12 @@ struct VersionChanges {
   bool changes_definition = false;  // schema, partitioning, properties or protocol
 };
 
+/// The versions that the log can be replayed to: what was cleaned up lies before.
+struct VersionRange {
+  TableVersion oldest;
+  TableVersion newest;
+};
+
 /// Decides, on the very snapshot the commit would build on, whether and what to commit (rule 3). Called once per
 /// attempt; pure. A failed Status ends the commit with that Status and nothing written.
 using CommitPlan = std::function<Result<Commit>(const Snapshot&)>;
@@ -146,6 +152,14 @@ class Table {
 
   /// Newest first, at most `limit`.
   virtual Result<std::vector<HistoryEntry>> history(std::size_t limit) = 0;
+  /// NotFound: no such commit file.
+  virtual Result<HistoryEntry> history_entry(TableVersion version) = 0;
+
+  /// Lists the log.
+  virtual Result<VersionRange> versions() = 0;
+  /// The table as of `version`, current or older, with the definition and the transactions it had then. NotFound
+  /// "lake.no_version": not there, or cleaned up; the fix says which there are.
+  virtual Result<SnapshotPtr> snapshot_at(TableVersion version) = 0;
 };
 
 /// The directory (later: bucket) all tables of a pipeline live in. Thread safe.

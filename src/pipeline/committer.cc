@@ -91,10 +91,11 @@ Status Committer::commit(bronze::Batch batch, const std::function<bool()>& give_
       continue;
     }
     INLET_RETURN_IF_ERROR(written.status());
-    record(batch, *written, parts_.clock.steady_now() - started);
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.steady_now() - started);
+    record(batch, *written, took);
     parts_.acknowledgements.add(batch.slices());
     INLET_FAULT_POINT("pipeline.after_acknowledge");
-    if (on_committed_) on_committed_({std::make_shared<const bronze::Batch>(std::move(batch)), *written});
+    if (on_committed_) on_committed_({std::make_shared<const bronze::Batch>(std::move(batch)), *written, took});
     return Status::ok();
   }
   return Status::ok();
@@ -125,8 +126,7 @@ Status Committer::drop_superseded(bronze::Batch& batch) {
   return Status::ok();
 }
 
-void Committer::record(const bronze::Batch& batch, const bronze::WriteResult& result,
-                       std::chrono::steady_clock::duration took) {
+void Committer::record(const bronze::Batch& batch, const bronze::WriteResult& result, std::chrono::microseconds took) {
   const std::scoped_lock lock(mutex_);
   progress_.events += static_cast<std::int64_t>(batch.records());
   progress_.rows += result.rows;
@@ -140,7 +140,7 @@ void Committer::record(const bronze::Batch& batch, const bronze::WriteResult& re
   progress_.batches += 1;
   progress_.parquet_bytes += result.bytes;
   progress_.version = result.bronze.version;
-  progress_.last_batch_time = std::chrono::duration_cast<std::chrono::microseconds>(took);
+  progress_.last_batch_time = took;
   const auto ring_place = static_cast<std::size_t>(progress_.batches - 1) % kBatchTimesKept;
   batch_times_.resize(std::max(batch_times_.size(), ring_place + 1));
   batch_times_[ring_place] = progress_.last_batch_time;

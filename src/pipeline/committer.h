@@ -47,7 +47,7 @@ class Committer {
   void drop_stale(bronze::Batch& batch) const;
   /// Takes out what another process has claimed meanwhile. Only in a group.
   Status drop_superseded(bronze::Batch& batch);
-  void record(const bronze::Batch& batch, const bronze::WriteResult& result, std::chrono::steady_clock::duration took);
+  void record(const bronze::Batch& batch, const bronze::WriteResult& result, std::chrono::microseconds took);
 
   Parts parts_;
   bronze::Writer writer_;

@@ -73,6 +73,7 @@ struct Progress {
 struct CommittedBatch {
   std::shared_ptr<const bronze::Batch> batch;
   const bronze::WriteResult& result;
+  std::chrono::microseconds took{0};  // Parquet and commit
 };
 
 struct RunHooks {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lake/files_select.h"
+#include "lake/time_travel.h"
 #include "query/statement_text.h"
 
 namespace inlet::query {
@@ -32,6 +33,13 @@ std::string joined(const std::vector<std::string>& parts, std::string_view separ
 
 std::string qualified_name(std::string_view schema, std::string_view name) {
   return (schema.empty() ? "main" : duck::quote_identifier(schema)) + "." + duck::quote_identifier(name);
+}
+
+// Whether the lake had the table at an instant. What cannot be told is found out by whoever reads the table.
+bool existed_then(lake::Lake& lake, const std::string& name, Timestamp instant) {
+  const auto table = lake.open(name);
+  if (!table.is_ok()) return true;
+  return lake::version_at(**table, instant).status().detail().id != "lake.not_yet";
 }
 
 // A column of texts as chunks: how a long list gets into DuckDB without a long SQL text to parse.
@@ -64,17 +72,20 @@ class TextChunks {
 
 // A table of the lake, and what of it DuckDB has been shown.
 struct QuerySession::View {
+  std::string table_name;  // in the lake
   std::string schema;
   std::string name;
+  std::optional<Moment> moment;  // what is shown for good; nullopt: the newest version
+  bool is_asked_for = false;     // by a statement, beside the view of the table itself
   std::unique_ptr<lake::Table> table;
   Status problem;                             // why the table cannot be read; looked at again with every refresh
   std::optional<TableVersion> shown_version;  // of the snapshot the view shows
   std::string shown_sql;                      // the view's text: the same for versions that differ in files only
-  std::vector<std::string> files;             // absolute paths that stand in file_values_
+  std::vector<std::string> files;             // absolute paths that stand in file_values_, once each
 };
 
-QuerySession::QuerySession(lake::Lake& lake, duck::Database database, duck::Connection connection)
-    : lake_(lake), database_(std::move(database)), connection_(std::move(connection)) {}
+QuerySession::QuerySession(lake::Lake& lake, duck::Database database, duck::Connection connection, TimeTravel at)
+    : lake_(lake), at_(std::move(at)), database_(std::move(database)), connection_(std::move(connection)) {}
 
 QuerySession::~QuerySession() = default;
 
@@ -83,7 +94,7 @@ Result<std::unique_ptr<QuerySession>> QuerySession::open(lake::Lake& lake, const
                                                               .memory_limit_bytes = options.memory_limit_bytes,
                                                               .temp_directory = options.temp_directory}));
   INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
-  std::unique_ptr<QuerySession> session(new QuerySession(lake, std::move(database), std::move(connection)));
+  std::unique_ptr<QuerySession> session(new QuerySession(lake, std::move(database), std::move(connection), options.at));
   std::error_code error;
   session->root_ = fs::canonical(lake.root(), error).string();
   if (error)
@@ -94,6 +105,12 @@ Result<std::unique_ptr<QuerySession>> QuerySession::open(lake::Lake& lake, const
   INLET_RETURN_IF_ERROR(session->lock_down());
   INLET_RETURN_IF_ERROR(session->find_tables());
   for (auto& [name, view] : session->views_) view->problem = session->refresh(*view);
+  for (const auto& [table, moment] : options.at.tables) {
+    const auto view = session->views_.find(table);
+    if (view == session->views_.end())
+      return Status(StatusCode::kNotFound, "lake.no_table", "there is no table " + table).at(lake.root());
+    INLET_RETURN_IF_ERROR(view->second->problem);
+  }
   return session;
 }
 
@@ -106,29 +123,70 @@ Status QuerySession::lock_down() {
 // Brings views_ in line with the tables there are; their contents are looked at by refresh().
 Status QuerySession::find_tables() {
   INLET_ASSIGN_OR_RETURN(const auto found, lake_.tables());
-  bool schemas_changed = false;
   for (auto it = views_.begin(); it != views_.end();) {
-    if (std::find(found.begin(), found.end(), it->first) != found.end()) {
+    if (std::find(found.begin(), found.end(), it->second->table_name) != found.end()) {
       ++it;
       continue;
     }
-    for (const auto& file : it->second->files) file_values_->erase(file);
-    INLET_RETURN_IF_ERROR(
-        connection_.execute("DROP VIEW IF EXISTS " + qualified_name(it->second->schema, it->second->name)));
+    INLET_RETURN_IF_ERROR(drop_view(*it->second));
     it = views_.erase(it);
   }
-  for (const auto& path : found) {
-    if (views_.contains(path)) continue;
-    auto view = std::make_unique<View>();
-    const auto slash = path.find('/');
-    view->schema = slash == std::string::npos ? "" : path.substr(0, slash);
-    view->name = slash == std::string::npos ? path : path.substr(slash + 1);
-    if (!view->schema.empty())
-      INLET_RETURN_IF_ERROR(connection_.execute("CREATE SCHEMA IF NOT EXISTS " + duck::quote_identifier(view->schema)));
-    schemas_changed = true;
-    views_.emplace(path, std::move(view));
+  const auto before = views_.size();
+  for (const auto& table : found) {
+    if (views_.contains(table)) continue;
+    std::optional<Moment> moment;
+    if (const auto asked = at_.tables.find(table); asked != at_.tables.end()) {
+      moment = asked->second;
+    } else if (at_.instant) {
+      if (!existed_then(lake_, table, *at_.instant)) continue;
+      moment = *at_.instant;
+    }
+    INLET_RETURN_IF_ERROR(add_view(table, "", moment));
   }
-  return schemas_changed ? set_search_path() : Status::ok();
+  return views_.size() == before ? Status::ok() : set_search_path();
+}
+
+Status QuerySession::add_view(const std::string& table, const std::string& suffix, std::optional<Moment> moment) {
+  auto view = std::make_unique<View>();
+  const auto slash = table.find('/');
+  view->table_name = table;
+  view->schema = slash == std::string::npos ? "" : table.substr(0, slash);
+  view->name = (slash == std::string::npos ? table : table.substr(slash + 1)) + suffix;
+  view->moment = moment;
+  view->is_asked_for = !suffix.empty();
+  if (!view->schema.empty())
+    INLET_RETURN_IF_ERROR(connection_.execute("CREATE SCHEMA IF NOT EXISTS " + duck::quote_identifier(view->schema)));
+  views_.emplace(table + suffix, std::move(view));
+  return Status::ok();
+}
+
+// A statement that names "ventes@v12" finds a view of that name.
+Status QuerySession::add_views_at_moments(const CheckedStatement& statement) {
+  for (const auto& reference : statement.tables) {
+    const auto split = split_name(reference.name);
+    if (!split) continue;
+    const auto is_known = [&](const auto& view) { return names(reference, *view.second); };
+    if (std::any_of(views_.begin(), views_.end(), is_known)) continue;
+    std::vector<std::string> meant;
+    for (const auto& [key, view] : views_) {
+      if (!view->is_asked_for && names({reference.schema, split->name}, *view)) meant.push_back(view->table_name);
+    }
+    for (const auto& table : meant)
+      INLET_RETURN_IF_ERROR(add_view(table, reference.name.substr(split->name.size()), split->moment));
+  }
+  return Status::ok();
+}
+
+Status QuerySession::drop_view(View& view) {
+  for (const auto& file : view.files) forget_file(file);
+  return connection_.execute("DROP VIEW IF EXISTS " + qualified_name(view.schema, view.name));
+}
+
+void QuerySession::forget_file(const std::string& file) {
+  const auto users = file_users_.find(file);
+  if (users == file_users_.end() || --users->second > 0) return;
+  file_users_.erase(users);
+  file_values_->erase(file);
 }
 
 Status QuerySession::set_search_path() {
@@ -143,11 +201,8 @@ Status QuerySession::set_search_path() {
 }
 
 Status QuerySession::refresh(View& view) {
-  const std::string path = view.schema.empty() ? view.name : view.schema + "/" + view.name;
-  if (!view.table) {
-    INLET_ASSIGN_OR_RETURN(view.table, lake_.open(path));
-  }
-  INLET_ASSIGN_OR_RETURN(const auto snapshot, view.table->refresh());
+  if (view.moment && view.shown_version) return Status::ok();  // what it was, it stays
+  INLET_ASSIGN_OR_RETURN(const auto snapshot, snapshot_of(view));
   if (view.shown_version == snapshot->version()) return Status::ok();
   view.shown_version.reset();
   INLET_RETURN_IF_ERROR(show(view, *snapshot));
@@ -155,8 +210,20 @@ Status QuerySession::refresh(View& view) {
   return Status::ok();
 }
 
+Result<lake::SnapshotPtr> QuerySession::snapshot_of(View& view) {
+  if (!view.table) {
+    INLET_ASSIGN_OR_RETURN(view.table, lake_.open(view.table_name));
+  }
+  INLET_ASSIGN_OR_RETURN(auto newest, view.table->refresh());
+  if (!view.moment) return newest;
+  if (const auto* version = std::get_if<TableVersion>(&*view.moment)) return view.table->snapshot_at(*version);
+  INLET_ASSIGN_OR_RETURN(const auto version, lake::version_at(*view.table, std::get<Timestamp>(*view.moment)));
+  return view.table->snapshot_at(version);
+}
+
 Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   INLET_ASSIGN_OR_RETURN(const auto live, snapshot.files());
+  if (view.moment) INLET_RETURN_IF_ERROR(lake::check_files_are_there(*view.table, snapshot.version(), live));
   std::error_code error;
   const std::string directory = fs::canonical(view.table->directory(), error).string();
   if (error)
@@ -169,16 +236,14 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   for (const auto& file : live) {
     std::string absolute = fs::path(file.path).is_absolute() ? file.path : directory + "/" + file.path;
     file_values_->set(absolute, lake::file_values(file, snapshot.partition_columns()));
+    file_users_[absolute] += 1;
     list.add(lake::literal_pattern(absolute));
     files.push_back(std::move(absolute));
   }
-  std::sort(files.begin(), files.end());
-  for (const auto& file : view.files) {
-    if (!std::binary_search(files.begin(), files.end(), file)) file_values_->erase(file);
-  }
+  for (const auto& file : view.files) forget_file(file);
   view.files = std::move(files);
 
-  const std::string variable = "inlet files of " + view.table->name();
+  const std::string variable = "inlet files of " + view.schema + "/" + view.name;
   if (!live.empty()) {
     const auto chunks = list.finish();
     connection_.bind_chunks({TextChunks::schema(), chunks});
@@ -206,6 +271,7 @@ bool QuerySession::names(const TableReference& reference, const View& view) cons
 
 Status QuerySession::refresh_for(const CheckedStatement& statement) {
   INLET_RETURN_IF_ERROR(find_tables());
+  INLET_RETURN_IF_ERROR(add_views_at_moments(statement));
   if (statement.lists_tables) {
     for (auto& [path, view] : views_) view->problem = refresh(*view);
   }
@@ -243,8 +309,9 @@ Result<duck::ResultStream> QuerySession::run(const CheckedStatement& statement) 
   auto rows = connection_.stream_select(statement.sql);
   if (rows.is_ok() || rows.status().detail().what.find("Table with name") == std::string::npos) return rows;
   std::vector<std::string> known;
-  for (const auto& [path, view] : views_)
-    known.push_back(view->schema.empty() ? view->name : view->schema + "." + view->name);
+  for (const auto& [path, view] : views_) {
+    if (!view->is_asked_for) known.push_back(view->schema.empty() ? view->name : view->schema + "." + view->name);
+  }
   ErrorDetail detail = rows.status().detail();
   if (!absent_tables(statement).empty()) detail.id = "sql.no_table";
   detail.fix = known.empty() ? "the lake holds no table yet" : "the lake's tables: " + joined(known, ", ");
@@ -281,10 +348,11 @@ Result<std::vector<QueryTable>> QuerySession::tables() {
   INLET_RETURN_IF_ERROR(find_tables());
   std::vector<QueryTable> tables;
   for (auto& [path, view] : views_) {
+    if (view->is_asked_for) continue;
     view->problem = refresh(*view);
     QueryTable table{.schema = view->schema, .name = view->name, .problem = view->problem};
-    if (view->table) {
-      const auto snapshot = view->table->snapshot();
+    if (view->table && view->problem.is_ok()) {
+      INLET_ASSIGN_OR_RETURN(const auto snapshot, view->table->snapshot_at(*view->shown_version));
       table.columns = snapshot->schema();
       table.partition_columns = snapshot->partition_columns();
       table.version = snapshot->version();

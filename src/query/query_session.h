@@ -1,7 +1,8 @@
-// SQL over the lake's tables as they are now: each is a view, named after the parts of its path, over exactly the live
-// files of its newest version.
+// SQL over the lake's tables, as they are now or as they were: each is a view, named after the parts of its path, over
+// exactly the live files of one version: the newest, or the one that the session was asked for.
 //
 //   bronze/ventes_stream  →  "bronze"."ventes_stream"; plain ventes_stream where no other schema has that name
+//   at version 12         →  "bronze"."ventes_stream@v12"; at a time "bronze"."ventes_stream@2026-11-22T10:00"
 //
 // What flows in: statements of a person or a script, trusted with nothing. What flows out: rows. Invariants: nothing is
 // read outside the lake, nothing is written anywhere (query/statement_check.h), partition values and column types are
@@ -23,6 +24,7 @@
 #include "duck/database.h"
 #include "duck/file_values.h"
 #include "lake/table.h"
+#include "query/moment.h"
 #include "query/statement_check.h"
 
 namespace inlet::query {
@@ -31,6 +33,7 @@ struct QuerySessionOptions {
   int threads = 2;
   std::int64_t memory_limit_bytes = 256LL << 20;
   std::string temp_directory;  // where large sorts and joins may spill; empty: they fail instead
+  TimeTravel at;               // which versions are shown; by default the newest ones
 };
 
 /// A table of the lake as SQL sees it.
@@ -46,6 +49,7 @@ struct QueryTable {
 /// Not thread safe, except interrupt(). The lake outlives it.
 class QuerySession {
  public:
+  /// NotFound: a table of options.at is not there, or not as it is asked for.
   static Result<std::unique_ptr<QuerySession>> open(lake::Lake& lake, const QuerySessionOptions& options);
   ~QuerySession();
 
@@ -75,21 +79,28 @@ class QuerySession {
  private:
   struct View;
 
-  QuerySession(lake::Lake& lake, duck::Database database, duck::Connection connection);
+  QuerySession(lake::Lake& lake, duck::Database database, duck::Connection connection, TimeTravel at);
   Status lock_down();
   Status find_tables();
+  Status add_view(const std::string& table, const std::string& suffix, std::optional<Moment> moment);
+  Status add_views_at_moments(const CheckedStatement& statement);
+  Status drop_view(View& view);
   Status refresh(View& view);
+  Result<lake::SnapshotPtr> snapshot_of(View& view);
   Status refresh_for(const CheckedStatement& statement);
   Status show(View& view, const lake::Snapshot& snapshot);
+  void forget_file(const std::string& file);
   Status set_search_path();
   bool names(const TableReference& reference, const View& view) const;
 
   lake::Lake& lake_;
   std::string root_;  // canonical
+  const TimeTravel at_;
   std::shared_ptr<duck::FileValues> file_values_ = std::make_shared<duck::FileValues>();
   duck::Database database_;
   duck::Connection connection_;
-  std::map<std::string, std::unique_ptr<View>> views_;  // by the table's name in the lake
+  std::map<std::string, std::unique_ptr<View>> views_;  // by the table's name in the lake, "@moment" behind it
+  std::map<std::string, std::size_t> file_users_;       // how many views show a file
 };
 
 }  // namespace inlet::query

@@ -73,7 +73,10 @@ struct LiveStatus {
   std::optional<std::int64_t> duckdb_bytes;  // memory in use by the embedded databases of the flow
 };
 
-/// `Status` of dashboard/src/contract.ts. Integers beyond 2^53 are strings.
+/// `Status` of dashboard/src/contract.ts. Integers beyond 2^53 are strings; what is not known yet is null.
 Json status_json(const LiveStatus& status);
+
+/// A number where JavaScript reads it exactly, a string beyond 2^53.
+Json exact_integer(std::int64_t value);
 
 }  // namespace inlet::serve

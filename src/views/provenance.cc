@@ -4,7 +4,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "base/json.h"
+#include "lake/file_statistics.h"
 #include "views/from_clause.h"
 #include "views/publisher.h"
 #include "views/row_origins.h"
@@ -32,14 +32,6 @@ bool would_be_rounded(const ColumnType& type, const std::string& text) {
   return last > point && last - point > scale;
 }
 
-std::optional<std::int64_t> rows_of(const lake::LiveFile& file) {
-  const Json statistics = Json::parse(file.statistics_json, nullptr, /*allow_exceptions=*/false);
-  if (!statistics.is_object()) return std::nullopt;
-  const auto rows = statistics.find("numRecords");
-  if (rows == statistics.end() || !rows->is_number_integer()) return std::nullopt;
-  return rows->get<std::int64_t>();
-}
-
 // Delta writes a NULL partition value as null or as the empty text.
 std::map<std::string, std::optional<std::string>> partition_of(const lake::LiveFile& file) {
   auto values = file.partition_values;
@@ -50,7 +42,7 @@ std::map<std::string, std::optional<std::string>> partition_of(const lake::LiveF
 }
 
 ProvenanceFile described(const lake::LiveFile& file) {
-  return {file.path, file.bytes, rows_of(file), partition_of(file)};
+  return {file.path, file.bytes, lake::recorded_rows(file), partition_of(file)};
 }
 
 Status not_published(const PlannedView& view, std::string what) {

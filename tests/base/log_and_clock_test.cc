@@ -44,5 +44,14 @@ TEST(Logs, for_people_are_one_line_an_event) {
   EXPECT_EQ(text.find("not shown"), std::string::npos) << text;
 }
 
+TEST(IsoTime, has_milliseconds_before_1970_too) {
+  const auto text = [](std::int64_t microseconds) {
+    return iso_time(Timestamp(std::chrono::microseconds(microseconds)));
+  };
+  EXPECT_EQ(text(0), "1970-01-01T00:00:00.000Z");
+  EXPECT_EQ(text(-1), "1969-12-31T23:59:59.999Z");
+  EXPECT_EQ(text(951'782'400'000'000), "2000-02-29T00:00:00.000Z");
+}
+
 }  // namespace
 }  // namespace inlet

@@ -35,7 +35,7 @@ TEST(Keys, of_the_examples_in_the_documentation_are_right) {
     const auto begin = at + kFence.size();
     examples.push_back(page.substr(begin, page.find("```", begin) - begin));
   }
-  ASSERT_EQ(examples.size(), 5U);
+  ASSERT_EQ(examples.size(), 6U);
   EXPECT_EQ(problems_of(examples[0]), "");
   // The second shows two ways that exclude each other: one document each.
   const auto table = examples[1].find("[source.kafka.kafka]");
@@ -46,6 +46,7 @@ TEST(Keys, of_the_examples_in_the_documentation_are_right) {
                         examples[2] + examples[3]),
             "");
   EXPECT_EQ(problems_of(with(examples[4])), "");
+  EXPECT_EQ(problems_of(with(examples[5]), flags({{"pipeline.name", "orders"}})), "");
 }
 
 TEST(Keys, of_the_documentation_are_all_known) {

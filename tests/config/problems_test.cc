@@ -52,7 +52,7 @@ TEST(Problems, list_what_is_known_where_nothing_is_near) {
       problems_of("zzzzzz = 1\n" + std::string(kMinimal)),
       "1:1 config.unknown_key: unknown key zzzzzz "
       "[known there: pipeline, lake, source, event, bronze, quarantine, late, expect[], views, dimensions, reports, "
-      "resources]\n");
+      "serve, page, panel[], filter[], resources]\n");
   EXPECT_EQ(problems_of(with("[source.kafka]\nzzzzzz = 1\n")),
             "12:1 config.unknown_key: unknown key source.kafka.zzzzzz "
             "[known there: bootstrap_servers, topic, group_id, kafka]\n");
@@ -98,7 +98,8 @@ TEST(Problems, of_a_value_in_place_of_a_table_stand_alone) {
 }
 
 TEST(Problems, of_values_out_of_range_have_the_range) {
-  EXPECT_EQ(problems_of(with(R"TOML([source]
+  EXPECT_EQ(
+      problems_of(with(R"TOML([source]
 kind = "kafak"
 maxOffsetsPerTrigger = 0
 [source.generator]
@@ -114,7 +115,7 @@ max_raw_bytes = 0
 [resources]
 duckdb_memory_limit = "1MiB"
 )TOML")),
-            R"TOML(12:8 config.out_of_range: source.kind must be "generator", "kafka" or "file" (found the text "kafak")
+      R"TOML(12:8 config.out_of_range: source.kind must be "generator", "kafka" or "file" (found the text "kafak") [did you mean "kafka"?]
 13:24 config.out_of_range: source.maxOffsetsPerTrigger must be an integer, at least 1 (found the integer 0)
 15:8 config.out_of_range: source.generator.rate must be a number, from 0 to 1000000000 (found the number -0.5)
 16:14 config.out_of_range: source.generator.partitions must be an integer, from 1 to 10000 (found the integer 0)
@@ -375,7 +376,7 @@ TEST(Problems, come_all_at_once_in_file_order_then_environment_then_flags) {
       "[the TIMESTAMP fields are: at]\n"
       "15:2 config.unknown_key: unknown key nonsense "
       "[known there: pipeline, lake, source, event, bronze, quarantine, late, expect[], views, dimensions, reports, "
-      "resources]\n"
+      "serve, page, panel[], filter[], resources]\n"
       "environment INLET__BRONZE__BATCH_ROWS config.out_of_range: bronze.batch_rows must be an integer, from 1 to "
       "1000000000 (found the text \"-1\")\n"
       "environment INLET__SOURCE__KAFKA__TOPICS config.unknown_key: unknown key source.kafka.topics "

@@ -1,4 +1,5 @@
-// pipelines/ventes.toml: the file every new user starts from.
+// The pipeline files that come with the program: pipelines/ventes.toml, which every new user starts from, and
+// pipelines/requests.toml.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -9,13 +10,13 @@
 namespace inlet::config {
 namespace {
 
-const std::string kVentes = std::string(INLET_SOURCE_DIR) + "/pipelines/ventes.toml";
-
-PipelineConfig ventes(const LoadOptions& options = {}) {
-  auto outcome = load_pipeline(kVentes, options);
+PipelineConfig shipped(const std::string& name, const LoadOptions& options = {}) {
+  auto outcome = load_pipeline(std::string(INLET_SOURCE_DIR) + "/pipelines/" + name, options);
   for (const auto& p : outcome.problems) ADD_FAILURE() << p.where << ": " << p.what << ": " << p.why << ". " << p.fix;
   return outcome.config.value_or(PipelineConfig{});
 }
+
+PipelineConfig ventes(const LoadOptions& options = {}) { return shipped("ventes.toml", options); }
 
 std::string columns_text(const PipelineConfig& config) {
   std::string text;
@@ -89,6 +90,43 @@ TEST(ShippedPipeline, takes_the_keys_that_people_set_most) {
   EXPECT_EQ(config.source.file.path, "-");
   EXPECT_EQ(config.source.kind, SourceKind::kKafka);
   EXPECT_EQ(config.lake, "/tmp/somewhere");
+}
+
+std::string panels_text(const PipelineConfig& config) {
+  std::string text;
+  for (const auto& panel : config.page.panels) text += panel.id + " " + panel.view + "\n";
+  return text;
+}
+
+TEST(ShippedPipeline, has_a_page_of_its_own) {
+  const auto config = ventes();
+  EXPECT_EQ(config.page.title, "Sales, live");
+  EXPECT_EQ(config.page.locale, "fr-FR");
+  EXPECT_EQ(config.page.currency, "EUR");
+  EXPECT_EQ(panels_text(config),
+            "overview silver.ventes_aggreges\nrevenue_over_time silver.ventes_par_minute\n"
+            "sales_over_time silver.ventes_par_minute\nsegments silver.ventes_par_segment\n"
+            "top_clients silver.ventes_aggreges\ncountries silver.ventes_par_pays\nloyalty silver.ventes_aggreges\n"
+            "performance silver.ventes_par_pays\nlatest silver.dernieres_ventes\n");
+  ASSERT_EQ(config.page.filters.size(), 3U);
+  EXPECT_FALSE(config.serve.listen_is_set) << "a port that is taken must not keep the demo from starting";
+
+  const auto other = shipped("requests.toml");
+  EXPECT_EQ(other.page.title, "Requests, live");
+  EXPECT_EQ(other.page.currency, "");
+  EXPECT_EQ(panels_text(other),
+            "overview silver.per_minute\nanswers_over_time silver.per_minute\nrequests_by_region silver.per_minute\n"
+            "traffic_by_region silver.per_minute\nbusiest_pages silver.last_answer\nslowest_minutes silver.per_minute\n"
+            "last_answers silver.last_answer\n");
+}
+
+TEST(ShippedPipeline, shows_nothing_on_its_page_that_the_filters_would_not_narrow) {
+  for (const auto* name : {"ventes.toml", "requests.toml"}) {
+    for (const auto& panel : shipped(name).page.panels) {
+      EXPECT_TRUE(panel.sql.empty() || panel.sql.find("FROM filtered") != std::string::npos)
+          << name << ": " << panel.id;
+    }
+  }
 }
 
 }  // namespace

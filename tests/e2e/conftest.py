@@ -10,7 +10,9 @@ import pytest
 
 import generator
 import kafka_broker
+import live
 import program as program_module
+import shop
 
 FAULTS = program_module.ROOT / "tests" / "faults"
 
@@ -64,3 +66,29 @@ def broker(session_broker):
     """The session's broker, running, whatever the test before did to it."""
     session_broker.ensure_running()
     return session_broker
+
+
+@pytest.fixture(scope="module")
+def settled(binary, tmp_path_factory):
+    """A run that serves the shop, all of whose sales have been read and published: nothing changes any more."""
+    directory = tmp_path_factory.mktemp("settled")
+    program = program_module.Program(binary, directory / "processes", shop.write_pipeline(directory))
+    sold = shop.Shop(directory / "sales.jsonl")
+    sold.fill()
+    served = live.start(program, directory / "lake", *program_module.sets(f"source.file.path={sold.path}"))
+    with served.running:
+        served.program, served.shop, served.truth = program, sold, sold.truth
+        served.wait_for(lambda: live.is_level(served, sold.truth.lines), 30, "every sale read and published")
+        yield served
+
+
+@pytest.fixture(scope="module")
+def flowing(binary, tmp_path_factory):
+    """A run that serves the shop while sales flow."""
+    directory = tmp_path_factory.mktemp("flowing")
+    program = program_module.Program(binary, directory / "processes", shop.write_pipeline(directory))
+    served = live.start(program, directory / "lake", "--source", "generator")
+    with served.running:
+        served.program = program
+        served.wait_for(lambda: live.is_level(served, 1, exactly=False), 30, "the first sales published")
+        yield served

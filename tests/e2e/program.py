@@ -156,7 +156,9 @@ class Program:
         self._count += 1
         directory = self.directory / f"{self._count:04d}"
         directory.mkdir(parents=True)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("INLET_")} | (env or {})
+        # Runs that are not asked for by their address serve nothing: many run side by side, and there is one port 8080.
+        quiet = {} if "--listen" in words else {"INLET__SERVE__ENABLED": "false"}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("INLET_")} | quiet | (env or {})
         return Running(words, [str(self.binary), *words], environment, directory, stdin)
 
     def run(self, *args, timeout: float = 30, env: dict[str, str] | None = None, stdin=None) -> Finished:

@@ -14,7 +14,7 @@ import deltalake
 import delta_log
 
 BRONZE = "bronze/ventes_stream"
-VIEWS = ("ventes_aggreges", "ventes_par_pays", "ventes_par_segment")
+VIEWS = ("ventes_aggreges", "ventes_par_pays", "ventes_par_segment", "ventes_par_minute", "dernieres_ventes")
 
 Row = dict
 
@@ -27,9 +27,11 @@ def average(amounts: list[decimal.Decimal]) -> decimal.Decimal:
 
 
 def grouped(rows: list[Row], keys: tuple[str, ...]) -> dict[tuple, list[Row]]:
+    """A key is a column, or one of those that views compute."""
+    computed = {"minute": lambda row: row["timestamp"].replace(second=0, microsecond=0), "place": lambda row: row["vente_id"] % 64}
     groups = collections.defaultdict(list)
     for row in rows:
-        groups[tuple(row[key] for key in keys)].append(row)
+        groups[tuple(computed[key](row) if key in computed else row[key] for key in keys)].append(row)
     return groups
 
 
@@ -78,10 +80,28 @@ def par_segment(rows: list[Row]) -> dict[tuple, Row]:
     }
 
 
+def par_minute(rows: list[Row]) -> dict[tuple, Row]:
+    return {
+        key: {"total_transactions": len(sales), "revenue_total": sum(sale["montant"] for sale in sales)}
+        for key, sales in grouped(rows, ("minute", "pays", "jour")).items()
+    }
+
+
+def dernieres(rows: list[Row]) -> dict[tuple, Row]:
+    shown = ("timestamp", "client_nom", "produit_nom", "quantite", "montant")
+    return {
+        key: {column: last[column] for column in shown}
+        for key, sales in grouped(rows, ("jour", "pays", "segment", "place")).items()
+        for last in [max(sales, key=lambda sale: (sale["timestamp"], sale["_partition"], sale["_offset"], sale["_source"]))]
+    }
+
+
 EXPECTED = {
     "ventes_aggreges": (("client_id", "client_nom", "pays", "segment", "jour"), aggreges),
     "ventes_par_pays": (("pays", "jour"), par_pays),
     "ventes_par_segment": (("segment", "jour"), par_segment),
+    "ventes_par_minute": (("minute", "pays", "jour"), par_minute),
+    "dernieres_ventes": (("jour", "pays", "segment", "place"), dernieres),
 }
 
 

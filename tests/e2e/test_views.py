@@ -50,7 +50,7 @@ def verify(program, lake: pathlib.Path, *arguments):
     return program.run("verify", program.pipeline, *arguments, "--lake", lake, "--json")
 
 
-def test_three_silver_tables_are_what_their_definitions_say(program, lake):
+def test_the_silver_tables_are_what_their_definitions_say(program, lake):
     done = keep(program, lake, *generator.EVENTS, *UNLIMITED, "--events", 20000, "--json").expect(EXIT_OK)
     assert {view["view"]: view["problem"] for view in done.json()["views"]} == dict.fromkeys(silver.VIEWS)
     silver.assert_exact(lake)
@@ -141,7 +141,7 @@ def test_verify_finds_a_row_that_was_changed_lost_or_repeated(program, lake, cha
     keep(program, lake, *generator.EVENTS, *UNLIMITED, "--events", 3000).expect(EXIT_OK)
     rewrite(lake, "ventes_aggreges", change)
     reports = verify(program, lake).expect(EXIT_VERIFICATION).json()
-    assert [report["differences"] for report in reports] == [1, 0, 0]
+    assert [report["differences"] for report in reports] == [1] + [0] * (len(silver.VIEWS) - 1)
     assert [row["kind"] for row in reports[0]["first"]] == [kind]
     text = program.run("verify", program.pipeline, "ventes_aggreges", "--lake", lake)
     assert text.code == EXIT_VERIFICATION and "client_id = " in text.stdout, text
@@ -323,4 +323,4 @@ def test_late_rows_are_previewed_then_applied_and_the_views_restate(program, lak
         for value in change["values"]:
             assert str(row[value["column"]]) == value["expected"], (change, row)
     nothing_left = program.run("late", "preview", program.pipeline, "--lake", lake, *divert, "--json").expect(EXIT_OK).json()
-    assert [preview["changes"] for preview in nothing_left] == [0, 0, 0]
+    assert [preview["changes"] for preview in nothing_left] == [0] * len(silver.VIEWS)

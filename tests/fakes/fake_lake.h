@@ -76,6 +76,9 @@ class FakeTable final : public lake::Table {
   Result<std::vector<lake::HistoryEntry>> history(std::size_t /*limit*/) override {
     return std::vector<lake::HistoryEntry>{};
   }
+  Result<lake::HistoryEntry> history_entry(TableVersion version) override { return lake::HistoryEntry{version}; }
+  Result<lake::VersionRange> versions() override { return lake::VersionRange{{0}, log_->newest.version_}; }
+  Result<lake::SnapshotPtr> snapshot_at(TableVersion /*version*/) override { return lake::SnapshotPtr(seen_); }
 
  private:
   std::string name_;

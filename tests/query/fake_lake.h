@@ -54,7 +54,8 @@ class FakeSnapshot : public lake::Snapshot {
 /// What a test changes and an open table sees at its next refresh.
 struct FakeTableState {
   std::shared_ptr<const FakeSnapshot> snapshot;
-  Status problem;  // of the next refresh
+  std::map<std::int64_t, std::shared_ptr<const FakeSnapshot>> versions;  // committed at that many seconds
+  Status problem;                                                        // of the next refresh
 };
 
 class FakeTable : public lake::Table {
@@ -73,8 +74,23 @@ class FakeTable : public lake::Table {
     return Status(StatusCode::kInternal, "fake", "a query never commits");
   }
   Result<lake::VersionChanges> changes(TableVersion version) override { return lake::VersionChanges{version}; }
-  Result<std::vector<lake::LiveFile>> files_at(TableVersion) override { return seen_->files(); }
+  Result<std::vector<lake::LiveFile>> files_at(TableVersion version) override {
+    INLET_ASSIGN_OR_RETURN(const auto snapshot, snapshot_at(version));
+    return snapshot->files();
+  }
   Result<std::vector<lake::HistoryEntry>> history(std::size_t) override { return std::vector<lake::HistoryEntry>(); }
+  Result<lake::HistoryEntry> history_entry(TableVersion version) override {
+    return lake::HistoryEntry{version, Timestamp(std::chrono::seconds(version.value))};
+  }
+  Result<lake::VersionRange> versions() override {
+    return lake::VersionRange{{state_->versions.begin()->first}, state_->snapshot->version()};
+  }
+  Result<lake::SnapshotPtr> snapshot_at(TableVersion version) override {
+    const auto found = state_->versions.find(version.value);
+    if (found == state_->versions.end())
+      return Status(StatusCode::kNotFound, "lake.no_version", "no version " + std::to_string(version.value));
+    return lake::SnapshotPtr(found->second);
+  }
 
  private:
   std::string name_;
@@ -122,6 +138,7 @@ class FakeLake : public lake::Lake {
     const TableVersion version{state->snapshot ? state->snapshot->version().value + 1 : 0};
     state->snapshot =
         std::make_shared<FakeSnapshot>(version, std::move(schema), std::move(partition_columns), std::move(files));
+    state->versions[version.value] = state->snapshot;
   }
   void refuse(const std::string& name, Status why) { refused_.emplace(name, std::move(why)); }
   void drop(const std::string& name) { tables_.erase(name); }
