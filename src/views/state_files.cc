@@ -412,6 +412,7 @@ Status StateFiles::load_from(duck::Connection& connection, const std::string& te
     INLET_ASSIGN_OR_RETURN(auto rows, read(connection, *state, partition.key, *partition.stored));
     state->put_in_memory(partition.key, std::move(rows), /*is_changed=*/false);
   }
+  directory_->delete_unneeded();  // of a process that was killed
   loaded.state = std::move(state);
   return Status::ok();
 }

@@ -145,8 +145,11 @@ Status StateMemory::restore_lost(ViewState& state, const Restore& restore) {
       if (partition.is_lost && partition.is_on_disk()) lost.push_back(key);
     }
   }
-  for (const auto& key : lost) INLET_RETURN_IF_ERROR(load(state, key, restore));
-  return make_room(state);
+  for (const auto& key : lost) {
+    INLET_RETURN_IF_ERROR(load(state, key, restore));
+    INLET_RETURN_IF_ERROR(make_room(state));
+  }
+  return Status::ok();
 }
 
 Status StateMemory::make_room(ViewState& state, std::size_t for_bytes, const ViewState::Needed* keep) {

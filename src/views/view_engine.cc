@@ -17,6 +17,9 @@ constexpr std::chrono::milliseconds kLockWait{500};
 // further behind.
 constexpr std::chrono::milliseconds kCatchUpPause{200};
 
+// How often the last publish is tried again after partitions of a state were found damaged on disk.
+constexpr int kMostRestores = 3;
+
 // What waits behind the batch that is applied; a batch larger than this waits alone.
 constexpr QueueLimits kQueued{300'000, 128U << 20U};
 
@@ -208,7 +211,8 @@ void ViewEngine::publish_rounds() {
     for (auto& keeper : keepers_) {
       last ? keeper->publish_now(*publish_log_, stop) : keeper->publish_if_due(*publish_log_, stop);
       // Nobody else will, any more.
-      if (last && !stopping() && keeper->restore_damaged()) keeper->publish_now(*publish_log_, stop);
+      for (int i = 0; last && i < kMostRestores && !stopping() && keeper->restore_damaged(); ++i)
+        keeper->publish_now(*publish_log_, stop);
     }
     for (auto& keeper : keepers_) last ? keeper->save_now(*save_connection_) : keeper->save_if_due(*save_connection_);
     if (last) break;

@@ -467,9 +467,14 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
     }
     if (is_published && request.mode == Publisher::Mode::kReplaceAll) replace_all_ = false;
     if (outcome.is_ok() && outcome->kind == Publisher::Outcome::Kind::kNeedsAll) replace_all_ = true;
-    if (is_damaged(outcome.status())) is_damaged_on_disk(on_disk[next]);
   }
   if (is_damaged(outcome.status())) {
+    // Where one is damaged others may be: all of them are restored before the next try.
+    for (; next < on_disk.size(); ++next) {
+      if (!is_damaged(files_.rows_select(*on_disk[next].stored).status())) continue;
+      const std::scoped_lock lock(mutex_);
+      is_damaged_on_disk(on_disk[next]);
+    }
     next_publish_ = clock_.steady_now() + options_.fastest_publish;
     return Status::ok();  // once the apply thread has restored it
   }

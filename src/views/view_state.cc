@@ -67,11 +67,7 @@ ViewState::ViewState(const ViewPlan& plan)
       if (output.column.name == name && output.key) partition_keys_.push_back(*output.key);
     }
   }
-  if (plan.keys == 0) {
-    auto& only = partition_of({}, 0);
-    only.rows->row_of({});
-    measure(only);
-  }
+  if (plan.keys == 0) measure(partition_of({}, 0));
 }
 
 PartitionValues ViewState::values_of(std::string_view key) const {
@@ -161,6 +157,12 @@ ViewState::Needed ViewState::needed_by(duckdb_data_chunk rows) {
 }
 
 // ---- memory and disk ------------------------------------------------------------------------------------------------
+
+std::unique_ptr<PartitionState> ViewState::new_partition() const {
+  auto partition = std::make_unique<PartitionState>(plan_, keys_);
+  if (plan_.keys == 0) partition->row_of({});
+  return partition;
+}
 
 void ViewState::add_on_disk(const std::string& key, PartitionValues values, StoredPartitionPtr stored,
                             std::uint64_t touched) {

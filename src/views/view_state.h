@@ -84,7 +84,8 @@ class ViewState {
   bool has_any_on_disk() const { return on_disk_ > 0; }
   std::size_t partitions_on_disk() const { return on_disk_; }
 
-  std::unique_ptr<PartitionState> new_partition() const { return std::make_unique<PartitionState>(plan_, keys_); }
+  /// Without rows, but for the one row of a view without keys.
+  std::unique_ptr<PartitionState> new_partition() const;
   /// Merges rows as merge_partials() takes them into a partition that stands apart. Corruption: one of them belongs
   /// to another than `key`.
   Status merge_saved(PartitionState& partition, const std::string& key, duckdb_data_chunk rows);
