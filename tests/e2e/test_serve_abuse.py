@@ -673,7 +673,7 @@ def test_two_hundred_connections_that_say_nothing_and_leave(flowing):
 
 
 def test_clients_that_leave_while_they_are_answered(flowing):
-    for number in range(60):
+    for number in range(30):
         with Connection(flowing.address) as connection:
             connection.send(flowing.request("GET", ("/api/v1/panels/every_sale", "/metrics", "/api/v1/events")[number % 3]))
             if number % 2:

@@ -214,7 +214,7 @@ def probe(served: Live) -> list[str]:
     for data in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", served.request("POST", "/api/v1/status", {"Content-Length": "5"}) + b"hello"):
         answers += [str(response) for response in live.exchange(served.address, data).responses]
     with served.events() as stream:
-        answers += [str(stream.headers), *(stream.next().data for _ in range(3))]
+        answers += [str(stream.headers), stream.until(lambda e: e.kind == "status")[-1].data]
     return answers
 
 
