@@ -72,6 +72,7 @@ export interface ViewStatus {
   lag_versions: number; // bronze versions that the view's table does not show
   freshness_ms: number | null;
   rows: number | string | null;
+  evicted_partitions?: number; // of its state: on disk, not in memory
   publish_ms: number | null;
   apply_ms: number | null;
   error: string | null;

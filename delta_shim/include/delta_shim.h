@@ -8,7 +8,8 @@
  * error is the caller's to free.
  *
  * Threads: every function may be called from any thread. Calls on one table are serialised inside, except
- * those that read older versions (files, changes, read_commit, state_at, versions), which run beside them.
+ * those that read older versions (files, tombstones, changes, read_commit, state_at, versions) and
+ * clean_log, which run beside them.
  */
 #ifndef DELTA_SHIM_H
 #define DELTA_SHIM_H
@@ -50,7 +51,8 @@ typedef enum delta_shim_standing {
 
 /* Called at named points of a commit and of a checkpoint:
  *   lake.before_commit_write, lake.after_commit_write, lake.after_commit_fsync, lake.before_commit_link,
- *   lake.after_commit_link, lake.after_commit_dirsync, lake.before_checkpoint, lake.after_checkpoint
+ *   lake.after_commit_link, lake.after_commit_dirsync, lake.before_checkpoint, lake.after_checkpoint,
+ *   lake.before_log_remove
  * Returns 0 to go on, or an errno: the committer then fails as if the system had said so. NULL (the default) removes
  * the hook. Must not call back into this library. For tests. */
 void delta_shim_set_fault_hook(int (*hook)(const char* name));
@@ -114,14 +116,27 @@ delta_shim_error* delta_shim_table_look(delta_shim_table* table, uint64_t versio
  * "version":n}],"addedFiles":n,"removedFiles":n}. NOT_FOUND: no such commit file (cleaned up, or never written). */
 delta_shim_error* delta_shim_table_read_commit(delta_shim_table* table, uint64_t version, char** commit);
 
-/* What one commit did to the rows: {"adds":[file],"removesData":bool,"changesTable":bool,"txnId":"…","timestamp":ms}.
- * `adds` are files as below, only those with dataChange; removesData: a remove with dataChange is among the actions;
+/* What one commit did to the rows: {"adds":[file],"removes":["path"],"removesData":bool,"changesTable":bool,"txnId":"…","timestamp":ms}.
+ * `adds` are files as below, only those with dataChange; `removes`: all of them, by their paths on disk; removesData: a remove with dataChange is among the actions;
  * changesTable: a protocol or metaData action is. NOT_FOUND: no such commit file. UNSUPPORTED: a deletion vector. */
 delta_shim_error* delta_shim_table_changes(delta_shim_table* table, uint64_t version, char** changes);
 
 /* Live data files of a version: [{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…"}].
  * Paths are as on disk. Replays the log. */
 delta_shim_error* delta_shim_table_files(delta_shim_table* table, uint64_t version, char** files);
+
+/* Files that were removed, as of a version, and when: [{"path":"…","deletionTimestamp":ms}]. What a checkpoint has
+ * forgotten (delta.deletedFileRetentionDuration) is not among them; what was added again since is. */
+delta_shim_error* delta_shim_table_tombstones(delta_shim_table* table, uint64_t version, char** tombstones);
+
+/* Removes from the log what is about versions before a checkpoint alone: the newest one at or before both `keep_from` and
+ * the newest version that was committed (by its file's time) before `expired_before`; one is written where none is
+ * within delta.checkpointInterval. That checkpoint is read back whole before, and held against the log. `cleaned`:
+ *   {"oldest":n,"removedFiles":n,"removedBytes":n}, `oldest` being the oldest version that can be read afterwards.
+ * With `dry_run` nothing is written, removed or read back. CORRUPTION: the checkpoint says something else than the log;
+ * nothing was removed. */
+delta_shim_error* delta_shim_table_clean_log(delta_shim_table* table, int64_t expired_before, uint64_t keep_from,
+                                             int dry_run, char** cleaned);
 
 #ifdef __cplusplus
 }

@@ -367,5 +367,36 @@ pub unsafe extern "C" fn delta_shim_table_files(
     guarded(|| unsafe { put(files, document(&table_in(table)?.files(version)?)?) })
 }
 
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_table_tombstones(
+    table: *const TableHandle,
+    version: u64,
+    tombstones: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { put(tombstones, document(&table_in(table)?.tombstones(version)?)?) })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_table_clean_log(
+    table: *const TableHandle,
+    expired_before: i64,
+    keep_from: u64,
+    dry_run: c_int,
+    cleaned: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let report = table_in(table)?.clean_log(expired_before, keep_from, dry_run != 0)?;
+            put(cleaned, document(&report)?)
+        }
+    })
+}
+
 // The hooks are declared in C with these types.
 const _: Option<extern "C" fn(*const c_char) -> c_int> = None::<FaultHook>;

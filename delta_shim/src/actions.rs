@@ -412,6 +412,8 @@ pub fn parse_commit(name: &str, bytes: &[u8]) -> Result<CommitSummary> {
 pub struct Changes {
     /// Only those with dataChange: the others hold rows that were there before.
     pub adds: Vec<DataFile>,
+    /// Every file that was removed, by its path on disk.
+    pub removes: Vec<String>,
     /// A remove with dataChange: rows went.
     pub removes_data: bool,
     pub changes_table: bool,
@@ -442,6 +444,7 @@ struct LoggedAdd {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LoggedRemove {
+    path: String,
     data_change: bool,
 }
 
@@ -460,7 +463,10 @@ pub fn parse_changes(name: &str, bytes: &[u8]) -> Result<Changes> {
         }
         let line: FileLine = serde_json::from_slice(line)
             .map_err(|e| ShimError::corruption(format!("{name} of the Delta log is damaged: {e}")))?;
-        changes.removes_data |= line.remove.is_some_and(|r| r.data_change);
+        if let Some(remove) = line.remove {
+            changes.removes_data |= remove.data_change;
+            changes.removes.push(file_path::decode(&remove.path)?);
+        }
         let Some(add) = line.add.filter(|a| a.data_change) else {
             continue;
         };
@@ -479,6 +485,32 @@ pub fn parse_changes(name: &str, bytes: &[u8]) -> Result<Changes> {
         });
     }
     Ok(changes)
+}
+
+/// The files of one commit as the log has them, whether their rows are new or not: those added, by their path in the
+/// log, and the paths of those removed.
+pub fn parse_files(name: &str, bytes: &[u8]) -> Result<(BTreeMap<String, DataFile>, Vec<String>)> {
+    let mut added = BTreeMap::new();
+    let mut removed = Vec::new();
+    for line in bytes.split(|b| *b == b'\n') {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let line: FileLine = serde_json::from_slice(line)
+            .map_err(|e| ShimError::corruption(format!("{name} of the Delta log is damaged: {e}")))?;
+        removed.extend(line.remove.map(|r| r.path));
+        if let Some(add) = line.add {
+            let file = DataFile {
+                path: file_path::decode(&add.path)?,
+                size: add.size,
+                modification_time: add.modification_time,
+                partition_values: add.partition_values,
+                stats: add.stats,
+            };
+            added.insert(add.path, file);
+        }
+    }
+    Ok((added, removed))
 }
 
 #[cfg(test)]
@@ -540,6 +572,7 @@ mod tests {
         assert_eq!((changes.adds.len(), changes.removes_data), (0, false));
         let changes = parse_changes("x", &commit_lines(&commit(), 7, &removed, 123).unwrap()).unwrap();
         assert_eq!((changes.adds.len(), changes.removes_data), (1, true));
+        assert_eq!(changes.removes, vec!["old.parquet"]);
     }
 
     #[test]

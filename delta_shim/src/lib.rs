@@ -7,6 +7,7 @@
 //!   protocol       which tables are refused, by the name of the feature
 //!   log_files      the only writer of _delta_log: aside, fsync, link, fsync
 //!   checkpoint     what the kernel yields, written durably
+//!   clean_up       what of a log nobody needs, removed behind a checkpoint that was held against it
 //!   live_files     what the kernel's log replay says about a version
 //!   engine         the kernel's engine over the local file system
 //! ```
@@ -16,6 +17,7 @@
 mod abi;
 mod actions;
 mod checkpoint;
+mod clean_up;
 mod engine;
 mod error;
 mod fault;

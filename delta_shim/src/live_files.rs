@@ -98,6 +98,51 @@ fn append_files(batch: &RecordBatch, files: &mut Vec<LiveFile>) -> Result<()> {
     Ok(())
 }
 
+/// A file that was removed, and when; some may be live again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tombstone {
+    pub path: String,
+    pub deletion_timestamp: i64,
+}
+
+/// Every remove action of the log segment: those since the checkpoint, and those that the checkpoint kept.
+pub fn tombstones(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<Vec<Tombstone>> {
+    let remove = StructType::try_new([
+        StructField::nullable("path", DataType::STRING),
+        StructField::nullable("deletionTimestamp", DataType::LONG),
+    ])?;
+    let schema = std::sync::Arc::new(StructType::try_new([StructField::nullable("remove", remove)])?);
+    let mut tombstones = Vec::new();
+    for batch in snapshot.log_segment().read_actions(engine, schema)? {
+        let batch = batch?.actions.try_into_record_batch()?;
+        let wrong = || ShimError::corruption("a remove action in the log has no path");
+        let remove = batch
+            .column_by_name("remove")
+            .and_then(|c| c.as_struct_opt())
+            .ok_or_else(wrong)?;
+        let paths = remove
+            .column_by_name("path")
+            .and_then(|c| c.as_string_opt::<i32>())
+            .ok_or_else(wrong)?;
+        let times = remove
+            .column_by_name("deletionTimestamp")
+            .and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let times = times.ok_or_else(wrong)?;
+        for row in 0..batch.num_rows() {
+            if remove.is_null(row) || paths.is_null(row) {
+                continue;
+            }
+            tombstones.push(Tombstone {
+                path: file_path::decode(paths.value(row))?,
+                // Source: Delta protocol, "Add File and Remove File": absent counts as long ago.
+                deletion_timestamp: if times.is_valid(row) { times.value(row) } else { 0 },
+            });
+        }
+    }
+    Ok(tombstones)
+}
+
 fn optional(array: &StringArray, row: usize) -> Option<String> {
     array.is_valid(row).then(|| array.value(row).to_string())
 }

@@ -289,6 +289,36 @@ pub fn list(directory: &Path) -> Result<Option<Listing>> {
     Ok(Some(listing))
 }
 
+/// A file of the log that is about versions before `version` alone: commits, checkpoints, checksums, compacted commits.
+/// (version, path, bytes), ascending.
+pub fn files_before(directory: &Path, version: u64) -> Result<Vec<(u64, PathBuf, u64)>> {
+    let failed = |e: &io::Error| ShimError::io(format_args!("list {}", directory.display()), e);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
+        let entry = entry.map_err(|e| failed(&e))?;
+        let name = entry.file_name();
+        let Some((digits, rest)) = name.to_str().and_then(|n| n.split_once('.')) else {
+            continue;
+        };
+        let (true, Ok(first)) = (digits.len() == 20, digits.parse::<u64>()) else {
+            continue;
+        };
+        let last = match rest.split('.').collect::<Vec<_>>().as_slice() {
+            ["json" | "crc"] | ["checkpoint", ..] => first,
+            [last, "compacted", "json"] => match last.parse() {
+                Ok(last) => last,
+                Err(_) => continue,
+            },
+            _ => continue,
+        };
+        if last < version {
+            files.push((first, entry.path(), entry.metadata().map_err(|e| failed(&e))?.len()));
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
 /// Temporaries of writers that died in mid-write. Failing to remove one harms nobody.
 pub fn remove_stale_temporaries(directory: &Path, lifetime: Duration) {
     let Ok(entries) = fs::read_dir(directory) else {

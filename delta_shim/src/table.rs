@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::actions::{self, AppTransaction, CommitDocument, CommitSummary, DataFile, RemovedFile, TableDocument};
 use crate::checkpoint;
+use crate::clean_up::{self, CleanedLog};
 use crate::engine::{self, LocalEngine};
 use crate::error::{Class, Result, ShimError};
 use crate::live_files;
@@ -455,12 +456,7 @@ impl Table {
     /// left out is covered by the next. A checkpoint that fails costs the next reader time and nothing else, so it
     /// never fails a commit.
     fn start_checkpoint_if_due(&self, state: &State) {
-        let interval = state.definition.configuration.get("delta.checkpointInterval");
-        let interval = interval
-            .and_then(|v| v.parse::<u64>().ok())
-            .filter(|n| *n > 0)
-            .unwrap_or(10);
-        if !state.version.is_multiple_of(interval) {
+        if !state.version.is_multiple_of(checkpoint_interval(&state.definition)) {
             return;
         }
         if Instant::now() < *lock(&self.replayer.rest_until) {
@@ -540,6 +536,61 @@ impl Table {
         let files = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
         Ok(files.into_iter().map(|f| f.file).collect())
     }
+}
+
+impl Table {
+    /// What was removed and is not forgotten yet, as of `version`.
+    pub fn tombstones(&self, version: u64) -> Result<Vec<live_files::Tombstone>> {
+        let snapshot = self.replayer.snapshot_at(version)?;
+        live_files::tombstones(&snapshot, self.replayer.engine.as_ref())
+    }
+
+    /// Removes what the log holds of versions that nobody is to read any more: those before the newest one that was
+    /// committed before `expired_before` (milliseconds), and before `keep_from`. Which of them go is decided by where a
+    /// checkpoint stands; one is written where none is near.
+    pub fn clean_log(&self, expired_before: i64, keep_from: u64, dry_run: bool) -> Result<CleanedLog> {
+        let Replayer { url, log, engine, .. } = self.replayer.as_ref();
+        let listing = log_files::list(log)?.ok_or_else(|| log_files::not_a_table(&self.directory))?;
+        let (oldest, _) = listing
+            .versions()
+            .ok_or_else(|| log_files::not_a_table(&self.directory))?;
+        let nothing = CleanedLog {
+            oldest,
+            ..CleanedLog::default()
+        };
+        let first_needed = clean_up::first_needed(log, &listing, expired_before, keep_from)?;
+        let Some(first_needed) = first_needed.filter(|first| *first > oldest) else {
+            return Ok(nothing);
+        };
+        let standing = listing.checkpoints.iter().rev().find(|c| **c <= first_needed);
+        let mut checkpoint = standing.copied().unwrap_or(oldest);
+        if checkpoint + self.checkpoint_interval() < first_needed {
+            checkpoint = first_needed;
+            if !dry_run {
+                let snapshot = Snapshot::builder_for(url.as_str())
+                    .at_version(checkpoint)
+                    .build(engine.as_ref())?;
+                checkpoint::write(&snapshot, engine.as_ref(), log)?;
+            }
+        }
+        if checkpoint <= oldest {
+            return Ok(nothing);
+        }
+        if !dry_run {
+            clean_up::verify_checkpoint(url, log, checkpoint, engine)?;
+        }
+        clean_up::remove_before(log, checkpoint, dry_run)
+    }
+
+    fn checkpoint_interval(&self) -> u64 {
+        checkpoint_interval(&lock(&self.state).definition)
+    }
+}
+
+fn checkpoint_interval(definition: &Definition) -> u64 {
+    let interval = definition.configuration.get("delta.checkpointInterval");
+    let interval = interval.and_then(|v| v.parse::<u64>().ok());
+    interval.filter(|n| *n > 0).unwrap_or(10)
 }
 
 impl Drop for Table {
@@ -794,6 +845,122 @@ mod tests {
         fs::write(log_of(dir.path()).join(log_files::commit_name(2)), &expiring).unwrap();
         assert_eq!(table.refresh().unwrap_err().class, Class::Unsupported);
         assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::Unsupported);
+    }
+
+    fn aged_table(dir: &TestDirectory, versions: u64) -> Table {
+        let table = new_table(dir);
+        for i in 0..versions {
+            let add =
+                format!(r#"{{"path":"k=a/{i}.parquet","size":7,"modificationTime":9,"partitionValues":{{"k":"a"}}}}"#);
+            let remove = if i % 3 == 2 {
+                format!(r#""k=a/{}.parquet""#, i - 1)
+            } else {
+                String::new()
+            };
+            let transaction = format!(r#"{{"appId":"app","version":{i}}}"#);
+            committed(table.commit(i, &commit_with(&format!("c{i}"), &add, &remove, &transaction)));
+            table.wait_for_checkpoint();
+        }
+        table
+    }
+
+    impl Table {
+        fn wait_for_checkpoint(&self) {
+            if let Some(thread) = lock(&self.checkpointing).take() {
+                drop(thread.join());
+            }
+            *lock(&self.replayer.rest_until) = Instant::now();
+        }
+    }
+
+    #[test]
+    fn a_cleaned_log_says_what_it_said_from_a_checkpoint_on() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 35);
+        let log = log_of(dir.path());
+        fs::write(log.join("00000000000000000003.crc"), b"{}").unwrap();
+        fs::write(
+            log.join("00000000000000000002.00000000000000000004.compacted.json"),
+            b"{}",
+        )
+        .unwrap();
+        fs::write(log.join("notes.txt"), b"of somebody").unwrap();
+        let (files, tombstones) = (table.files(35).unwrap(), table.tombstones(35).unwrap());
+        let at_30 = table.files(30).unwrap();
+
+        let future = now_ms() + 1000;
+        assert_eq!(
+            table.clean_log(0, u64::MAX, false).unwrap().removed_files,
+            0,
+            "nothing is old enough"
+        );
+        let kept = table.clean_log(future, 7, false).unwrap();
+        assert_eq!(
+            (kept.removed_files, kept.oldest),
+            (0, 0),
+            "no checkpoint at or before 7"
+        );
+        let planned = table.clean_log(future, 24, true).unwrap();
+        assert_eq!(planned.oldest, 20);
+        assert!(
+            log.join(log_files::commit_name(0)).exists(),
+            "a dry run removes nothing"
+        );
+        assert_eq!(table.clean_log(future, 24, false).unwrap(), planned);
+        // Commits 0 to 19, the checkpoint of 10, a checksum and a compacted commit.
+        assert_eq!(planned.removed_files, 23);
+        assert_eq!(table.versions(), Ok((20, 35)));
+        assert!(log.join("notes.txt").exists());
+
+        assert_eq!(table.clean_log(future, u64::MAX, false).unwrap().oldest, 30);
+        let table = Table::open(dir.path()).unwrap();
+        assert_eq!(table.versions(), Ok((30, 35)));
+        let sorted = |mut files: Vec<DataFile>| {
+            files.sort_by(|a, b| a.path.cmp(&b.path));
+            files
+        };
+        assert_eq!(sorted(table.files(35).unwrap()), sorted(files));
+        assert_eq!(sorted(table.files(30).unwrap()), sorted(at_30));
+        assert_eq!(table.state().transactions["app"], 34);
+        assert_eq!(table.tombstones(35).unwrap().len(), tombstones.len());
+    }
+
+    #[test]
+    fn where_no_checkpoint_is_near_one_is_written_first() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 29);
+        let log = log_of(dir.path());
+        for version in [10, 20] {
+            fs::remove_file(log.join(log_files::checkpoint_name(version))).unwrap();
+        }
+        fs::remove_file(log.join("_last_checkpoint")).unwrap();
+        let planned = table.clean_log(now_ms() + 1000, 25, true).unwrap();
+        assert!(!log.join(log_files::checkpoint_name(25)).exists());
+        assert_eq!((planned.oldest, planned.removed_files), (25, 25));
+        assert_eq!(table.clean_log(now_ms() + 1000, 25, false).unwrap(), planned);
+        assert!(log.join(log_files::checkpoint_name(25)).exists());
+        assert_eq!(Table::open(dir.path()).unwrap().state().transactions["app"], 28);
+    }
+
+    #[test]
+    fn nothing_is_removed_behind_a_checkpoint_that_says_something_else() {
+        let dir = TestDirectory::new();
+        let other = TestDirectory::new();
+        let table = aged_table(&dir, 22);
+        drop(aged_table(&other, 25));
+        let log = log_of(dir.path());
+        let target = log.join(log_files::checkpoint_name(20));
+        let whole = fs::read(&target).unwrap();
+        let mut flipped = whole.clone();
+        flipped.truncate(whole.len() / 2);
+        let of_version_10 = fs::read(log_of(other.path()).join(log_files::checkpoint_name(10))).unwrap();
+        for wrong in [flipped, of_version_10] {
+            fs::write(&target, wrong).unwrap();
+            assert!(table.clean_log(now_ms() + 1000, u64::MAX, false).is_err());
+            assert!(log.join(log_files::commit_name(0)).exists());
+        }
+        fs::write(&target, whole).unwrap();
+        assert_eq!(table.clean_log(now_ms() + 1000, u64::MAX, false).unwrap().oldest, 20);
     }
 
     /// Fails at the point of a thread's choosing, so that tests do not disturb each other.

@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/history_command.h"
 #include "cli/late_command.h"
+#include "cli/optimize_command.h"
 #include "cli/produce_command.h"
 #include "cli/quarantine_command.h"
 #include "cli/query_command.h"
@@ -22,6 +23,7 @@
 #include "cli/run_command.h"
 #include "cli/status_command.h"
 #include "cli/tables_command.h"
+#include "cli/vacuum_command.h"
 #include "cli/verify_command.h"
 #include "config/pipeline_config.h"
 #include "config/units.h"
@@ -112,6 +114,8 @@ class App {
     add_history();
     add_diff();
     add_restore();
+    add_optimize();
+    add_vacuum();
     add_quarantine();
     add_late();
     add_version();
@@ -340,6 +344,69 @@ class App {
       action_ = [flags] {
         flags->restore.output = flags->pipeline.output();
         return with_pipeline(flags->pipeline, [&](const auto& config) { return run_restore(config, flags->restore); });
+      };
+    });
+  }
+
+  void add_optimize() {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string target_size;
+      OptimizeCommand optimize;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command = app_.add_subcommand("optimize", "bring small files of the tables together");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->optimize.table, "one table; without it every one of the pipeline");
+    command->add_option("--target-size", flags->target_size, "of a file, for example 128MiB (the default)")
+        ->type_name("SIZE");
+    command->add_flag("--dry-run", flags->optimize.dry_run,
+                      "say which files would be brought together, change nothing");
+    command->callback([this, flags] {
+      action_ = [flags]() -> ExitCode {
+        flags->optimize.output = flags->pipeline.output();
+        if (!flags->target_size.empty()) {
+          const auto size = config::parse_bytes(flags->target_size);
+          if (!size.is_ok()) {
+            static_cast<void>(report(size.status(), flags->optimize.output));
+            return kExitUsage;
+          }
+          flags->optimize.target_bytes = *size;
+        }
+        return with_pipeline(flags->pipeline,
+                             [&](const auto& config) { return run_optimize(config, flags->optimize); });
+      };
+    });
+  }
+
+  void add_vacuum() {
+    struct Flags {
+      PipelineFlags pipeline;
+      std::string retain;
+      VacuumCommand vacuum;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command =
+        app_.add_subcommand("vacuum", "delete files that no version within the retention needs, and clean the logs");
+    add_pipeline_flags(*command, flags->pipeline);
+    command->add_option("table", flags->vacuum.table, "one table; without it every one of the pipeline");
+    command
+        ->add_option("--retain", flags->retain,
+                     "how long removed files stay, for example 7d; without it delta.deletedFileRetentionDuration")
+        ->type_name("TIME");
+    command->add_flag("--dry-run", flags->vacuum.dry_run, "say what would be deleted, delete nothing");
+    command->callback([this, flags] {
+      action_ = [flags]() -> ExitCode {
+        flags->vacuum.output = flags->pipeline.output();
+        if (!flags->retain.empty()) {
+          const auto retain = config::parse_duration(flags->retain);
+          if (!retain.is_ok()) {
+            static_cast<void>(report(retain.status(), flags->vacuum.output));
+            return kExitUsage;
+          }
+          flags->vacuum.retain = *retain;
+        }
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_vacuum(config, flags->vacuum); });
       };
     });
   }

@@ -37,7 +37,7 @@ Result<Outcome> execute(const config::PipelineConfig& config, const RestoreComma
   }
   INLET_ASSIGN_OR_RETURN(outcome.plan, lake::plan_restore(*table, *table->snapshot(), to));
   if (command.dry_run || outcome.plan.is_nothing()) return outcome;
-  INLET_ASSIGN_OR_RETURN(auto restored, lake::restore(*table, to, [] { return false; }));
+  INLET_ASSIGN_OR_RETURN(auto restored, lake::restore(*lake, *table, to, [] { return false; }));
   outcome.plan = std::move(restored.plan);
   outcome.version = restored.committed.version;
   return outcome;

@@ -31,6 +31,7 @@ Json views_json(const std::vector<views::ViewStatus>& views) {
                    {"published", view.published ? Json(view.published->value) : Json(nullptr)},
                    {"rows", view.rows},
                    {"state_bytes", view.bytes},
+                   {"evicted_partitions", view.evicted_partitions},
                    {"apply_ms", milliseconds(view.apply_time)},
                    {"publish_ms", milliseconds(view.publish_time)},
                    {"publishes", view.publishes},

@@ -70,7 +70,8 @@ Json status_json(const config::PipelineConfig& config, const pipeline::PipelineS
     views.push_back({{"view", view.name},
                      {"table", view.table},
                      {"reflects", view.reflects ? Json(view.reflects->value) : Json(nullptr)},
-                     {"as_of", view.as_of ? Json(utc_text(*view.as_of)) : Json(nullptr)}});
+                     {"as_of", view.as_of ? Json(utc_text(*view.as_of)) : Json(nullptr)},
+                     {"evicted_partitions", view.evicted_partitions ? Json(*view.evicted_partitions) : Json(nullptr)}});
   }
   document["views"] = std::move(views);
   if (!status.source_problem.empty()) document["source_problem"] = status.source_problem;
@@ -100,9 +101,11 @@ void print_status(const config::PipelineConfig& config, const pipeline::Pipeline
   if (!status.views.empty()) {
     fmt::print("\n{:<{}}  {:>15}  {}\n", "view", width, "bronze version", "as of");
     for (const auto& view : status.views) {
-      fmt::print("{:<{}}  {:>15}  {}\n", view.name, width,
+      const auto evicted = view.evicted_partitions.value_or(0);
+      fmt::print("{:<{}}  {:>15}  {}{}\n", view.name, width,
                  number_or_dash(view.reflects ? std::optional(view.reflects->value) : std::nullopt),
-                 view.as_of ? utc_text(*view.as_of) : "never published");
+                 view.as_of ? utc_text(*view.as_of) : "never published",
+                 evicted > 0 ? fmt::format("   {} partitions on disk", evicted) : std::string());
     }
   }
   if (!status.source_problem.empty()) fmt::print("\nthe source could not be asked: {}\n", status.source_problem);

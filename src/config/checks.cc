@@ -554,6 +554,14 @@ class Checker {
       if (view.refresh && *view.refresh < kFastestRefresh) {
         add(prefix + ".refresh", "config.out_of_range", prefix + ".refresh must be at least 100ms");
       }
+      if (view.seal_after && view.refresh) {
+        add(prefix + ".seal_after", "config.conflict", prefix + ".seal_after and .refresh exclude each other",
+            "a view that is recomputed keeps no state", "leave one of them out");
+      } else if (view.seal_after && view.partition_by.empty()) {
+        add(prefix + ".seal_after", "config.conflict", prefix + ".seal_after needs " + prefix + ".partition_by",
+            "partitions are sealed by the day, month or hour that they stand for",
+            "partition the view by its day, month or hour, or leave seal_after out");
+      }
     }
   }
 

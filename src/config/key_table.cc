@@ -264,6 +264,11 @@ const std::array kKeys{
              "A duration: the view is recomputed whole at this pace, instead of kept incrementally. Any SELECT is "
              "taken then.")
         .note("kept incrementally"),
+    open_key("views.*.seal_after", KeyType::kView,
+             "A duration: state of partitions whose time (the day, month or hour they stand for) is older than the "
+             "newest partition's by more than this leaves the memory. It comes back from disk with the next event of "
+             "theirs.")
+        .note("never, but for room"),
     open_key("dimensions.*.path", KeyType::kView,
              "A CSV or Parquet file, relative to the pipeline file, that views may join under this name. It is read at "
              "the start; another content rebuilds the views that use it."),
@@ -354,7 +359,9 @@ const std::array kKeys{
         "Events in memory between two stages; a full queue slows the source.")
         .within(64 * kKibibyte, kTebibyte),
     key("resources.view_memory_limit", KeyType::kBytes, INLET_MEMBER(resources.view_memory_limit),
-        "Memory the state of one view may take. A view that outgrows it is recomputed whole from then on, and says so.")
+        "Memory the state of one view may take. The partitions that were touched least lately are left on disk when "
+        "the others need their room; a view of which one batch alone touches more is recomputed whole from then on, "
+        "and says so.")
         .within(kMebibyte, kTebibyte),
 };
 #undef INLET_FILTER

@@ -443,14 +443,14 @@ class Loader {
     } else if (key == "table") {
       view.table = value->text;
     } else {
-      const auto pace = parse_duration(value->text);
-      if (!pace) {
+      const auto duration = parse_duration(value->text);
+      if (!duration) {
         return refuse(
             name, given,
             Status(StatusCode::kInvalidArgument, "config.wrong_type", name + " must be a duration such as \"30s\"")
                 .because("found " + value->describe()));
       }
-      view.refresh = *pace;
+      (key == "refresh" ? view.refresh : view.seal_after) = *duration;
     }
   }
 

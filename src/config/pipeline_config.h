@@ -161,6 +161,8 @@ struct ViewConfig {
   std::string table;                                 // below the lake root; default "silver/NAME"
   std::vector<std::string> partition_by;             // output columns that show a group key
   std::optional<std::chrono::milliseconds> refresh;  // recomputed whole at this pace, instead of kept incrementally
+  /// State of partitions that are older than the newest by more than this (event time) may leave the memory.
+  std::optional<std::chrono::milliseconds> seal_after;
   std::string where;                                 // of the SQL in the pipeline file, for messages
 };
 

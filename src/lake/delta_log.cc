@@ -1,6 +1,8 @@
 #include "lake/delta_log.h"
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "delta_shim.h"
@@ -290,6 +292,7 @@ Result<VersionChanges> DeltaLog::changes(TableVersion version) {
     const auto& timestamp = document.at("timestamp");
     if (timestamp.is_number_integer()) changes.timestamp = from_ms(timestamp.get<std::int64_t>());
     changes.added = read_files(document.at("adds"));
+    changes.removed = document.at("removes").get<std::vector<std::string>>();
     changes.removes_rows = document.at("removesData").get<bool>();
     changes.changes_definition = document.at("changesTable").get<bool>();
     return changes;
@@ -301,6 +304,34 @@ Result<std::vector<LiveFile>> DeltaLog::files(TableVersion version) {
   INLET_RETURN_IF_ERROR(
       to_status(delta_shim_table_files(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
   return read_document<std::vector<LiveFile>>(OwnedString(text).get(), directory_, read_files);
+}
+
+Result<std::vector<Tombstone>> DeltaLog::tombstones(TableVersion version) {
+  char* text = nullptr;
+  INLET_RETURN_IF_ERROR(to_status(
+      delta_shim_table_tombstones(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
+  return read_document<std::vector<Tombstone>>(OwnedString(text).get(), directory_, [](const Json& document) {
+    std::vector<Tombstone> tombstones;
+    for (const auto& tombstone : document) {
+      tombstones.push_back(
+          {tombstone.at("path").get<std::string>(), from_ms(tombstone.at("deletionTimestamp").get<std::int64_t>())});
+    }
+    return tombstones;
+  });
+}
+
+Result<CleanedLog> DeltaLog::clean_log(Timestamp expired_before, std::optional<TableVersion> keep_from, bool dry_run) {
+  const auto before = std::chrono::floor<std::chrono::milliseconds>(expired_before.time_since_epoch()).count();
+  const auto from = keep_from ? static_cast<std::uint64_t>(std::max<std::int64_t>(keep_from->value, 0))
+                              : std::numeric_limits<std::uint64_t>::max();
+  char* text = nullptr;
+  INLET_RETURN_IF_ERROR(
+      to_status(delta_shim_table_clean_log(table_.get(), before, from, dry_run ? 1 : 0, &text), directory_));
+  return read_document<CleanedLog>(OwnedString(text).get(), directory_, [](const Json& document) {
+    return CleanedLog{{document.at("oldest").get<std::int64_t>()},
+                      document.at("removedFiles").get<std::int64_t>(),
+                      document.at("removedBytes").get<std::int64_t>()};
+  });
 }
 
 }  // namespace inlet::lake

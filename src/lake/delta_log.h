@@ -67,6 +67,8 @@ class DeltaLog {
   Result<HistoryEntry> history_entry(TableVersion version);
   Result<VersionChanges> changes(TableVersion version);
   Result<std::vector<LiveFile>> files(TableVersion version);
+  Result<std::vector<Tombstone>> tombstones(TableVersion version);
+  Result<CleanedLog> clean_log(Timestamp expired_before, std::optional<TableVersion> keep_from, bool dry_run);
 
  private:
   struct FreeTable {

@@ -26,6 +26,10 @@ class DeltaTable final : public Table, private CommitLog {
   Result<HistoryEntry> history_entry(TableVersion version) override { return log_->history_entry(version); }
   Result<VersionRange> versions() override { return log_->versions(); }
   Result<SnapshotPtr> snapshot_at(TableVersion version) override;
+  Result<std::vector<Tombstone>> tombstones() override { return log_->tombstones(snapshot()->version()); }
+  Result<CleanedLog> clean_log(Timestamp expired_before, std::optional<TableVersion> keep_from, bool dry_run) override {
+    return log_->clean_log(expired_before, keep_from, dry_run);
+  }
 
  private:
   class DeltaSnapshot;

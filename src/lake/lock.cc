@@ -4,9 +4,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "base/clock.h"
@@ -45,7 +48,24 @@ std::string holder(int fd) {
   return "process " + shown("pid") + " on " + shown("host") + " since " + shown("since");
 }
 
-/// A pipeline's name as the name of a file: one path part, different for different pipelines.
+/// When the holder says to have begun; nullopt: it does not say.
+std::optional<Timestamp> since(int fd) {
+  std::array<char, 1024> text{};
+  const auto length = ::pread(fd, text.data(), text.size(), 0);
+  const auto document = parse_json({text.data(), length > 0 ? static_cast<std::size_t>(length) : 0});
+  if (!document.is_ok() || !document->is_object() || !document->contains("since")) return std::nullopt;
+  const auto& value = document->at("since");
+  std::tm parts{};
+  if (!value.is_string() || ::strptime(value.get<std::string>().c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts) == nullptr)
+    return std::nullopt;
+  return Timestamp(std::chrono::seconds(::timegm(&parts)));
+}
+
+constexpr int kTries = 4;
+constexpr std::chrono::milliseconds kBetweenTries{5};
+constexpr const char* kVacuum = ".vacuum.lock";
+
+/// A pipeline's or table's name as the name of a file: one path part, different for different ones.
 std::string file_name(const std::string& pipeline) {
   constexpr char kHex[] = "0123456789ABCDEF";
   std::string name;
@@ -59,26 +79,27 @@ std::string file_name(const std::string& pipeline) {
       name += c;
     }
   }
-  return name + ".lock";
+  return name;
 }
 
 }  // namespace
 
-Result<PipelineLock> PipelineLock::acquire(const std::string& lake_root, const std::string& pipeline) {
-  const std::string directory = lake_root + "/_inlet";
+Result<FileLock> FileLock::acquire(const std::string& directory, const std::string& name, const std::string& what) {
   INLET_RETURN_IF_ERROR(create_directories_durably(directory));
-  std::string path = directory + "/" + file_name(pipeline);
+  std::string path = directory + "/" + name;
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return io_error("open " + path, errno);
-  PipelineLock lock(path, fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  FileLock lock(path, fd);
+  // Somebody who only asks whether it is held (oldest_writer) holds it for an instant.
+  int tries = kTries;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
+    if (error == EWOULDBLOCK && --tries > 0) {
+      std::this_thread::sleep_for(kBetweenTries);
+      continue;
+    }
     if (error != EWOULDBLOCK) return io_error("lock " + path, error);
-    return Status(StatusCode::kTransient, "lake.locked",
-                  "the pipeline " + pipeline + " is already running on this lake")
-        .at(path)
-        .because("held by " + holder(fd))
-        .fix("stop that process, or run this one on another lake (--lake DIR)");
+    return Status(StatusCode::kTransient, "lake.locked", what).at(path).because("held by " + holder(fd));
   }
   const auto text = dump_json(Json{{"pid", ::getpid()}, {"host", host_name()}, {"since", utc_now()}}) + "\n";
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
@@ -87,17 +108,53 @@ Result<PipelineLock> PipelineLock::acquire(const std::string& lake_root, const s
   return lock;
 }
 
-PipelineLock::PipelineLock(PipelineLock&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+FileLock::FileLock(FileLock&& other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
 
-PipelineLock& PipelineLock::operator=(PipelineLock&& other) noexcept {
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
   return *this;
 }
 
-PipelineLock::~PipelineLock() {
+FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+Result<PipelineLock> PipelineLock::acquire(const std::string& lake_root, const std::string& pipeline) {
+  auto lock = FileLock::acquire(lake_root + "/_inlet", file_name(pipeline) + ".lock",
+                                "the pipeline " + pipeline + " is already running on this lake");
+  if (lock.status().detail().id == "lake.locked")
+    return Status(lock.status()).fix("stop that process, or run this one on another lake (--lake DIR)");
+  INLET_RETURN_IF_ERROR(lock.status());
+  return PipelineLock(std::move(*lock));
+}
+
+Result<VacuumLock> VacuumLock::acquire(const std::string& lake_root, const std::string& table) {
+  auto lock = FileLock::acquire(lake_root + "/_inlet", file_name(table) + kVacuum,
+                                "files of " + table + " are being deleted or restored by another process");
+  if (lock.status().detail().id == "lake.locked") return Status(lock.status()).fix("try again when it is done");
+  INLET_RETURN_IF_ERROR(lock.status());
+  return VacuumLock(std::move(*lock));
+}
+
+Result<std::optional<Timestamp>> oldest_writer(const std::string& lake_root) {
+  std::optional<Timestamp> oldest;
+  std::error_code failed;
+  std::filesystem::directory_iterator entries(lake_root + "/_inlet", failed);
+  if (failed == std::errc::no_such_file_or_directory) return oldest;
+  for (; !failed && entries != std::filesystem::directory_iterator(); entries.increment(failed)) {
+    const std::string name = entries->path().filename().string();
+    if (!name.ends_with(".lock") || name.ends_with(kVacuum)) continue;
+    const int fd = ::open(entries->path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;  // it cannot be held by anybody who could not open it either
+    if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
+      const auto began = since(fd).value_or(Timestamp());
+      oldest = std::min(oldest.value_or(began), began);
+    }
+    ::close(fd);
+  }
+  if (failed) return io_error("list " + lake_root + "/_inlet", failed.value());
+  return oldest;
 }
 
 }  // namespace inlet::lake

@@ -9,6 +9,7 @@
 
 #include "base/fault_point.h"
 #include "lake/file_statistics.h"
+#include "lake/lock.h"
 #include "lake/time_travel.h"
 
 namespace inlet::lake {
@@ -188,7 +189,8 @@ Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVe
   return plan;
 }
 
-Result<Restored> restore(Table& table, TableVersion to, const std::function<bool()>& should_stop) {
+Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const std::function<bool()>& should_stop) {
+  INLET_ASSIGN_OR_RETURN(const auto lock, VacuumLock::acquire(lake.root(), table.name()));
   Restored restored;
   const auto plan = [&](const Snapshot& snapshot) -> Result<Commit> {
     INLET_ASSIGN_OR_RETURN(restored.plan, plan_restore(table, snapshot, to));

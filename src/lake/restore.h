@@ -43,12 +43,13 @@ struct RestorePlan {
 /// "restore.of_a_view": a view publishes this table, which follows from bronze.
 Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVersion to);
 
-/// Commits it, planned anew on the snapshot of every attempt. Errors: those of plan_restore and of Table::commit.
+/// Commits it, planned anew on the snapshot of every attempt. Errors: those of plan_restore and of Table::commit;
+/// Transient "lake.locked" while a vacuum deletes files of the table.
 struct Restored {
   RestorePlan plan;
   Committed committed;
 };
-Result<Restored> restore(Table& table, TableVersion to, const std::function<bool()>& should_stop);
+Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const std::function<bool()>& should_stop);
 
 /// "12..90,95..99"
 std::string ranges_text(const std::vector<OffsetRange>& ranges);

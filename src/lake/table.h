@@ -110,7 +110,8 @@ struct VersionChanges {
   TableVersion version;
   std::string txn_id;  // empty: of a writer that gives none
   Timestamp timestamp;
-  std::vector<LiveFile> added;  // with rows that are new; a compaction adds none
+  std::vector<LiveFile> added;       // with rows that are new; a compaction adds none
+  std::vector<std::string> removed;  // paths of every file that went, a compaction's too
   bool removes_rows = false;
   bool changes_definition = false;  // schema, partitioning, properties or protocol
 };
@@ -119,6 +120,19 @@ struct VersionChanges {
 struct VersionRange {
   TableVersion oldest;
   TableVersion newest;
+};
+
+/// A file that a commit removed; it may have been added again since.
+struct Tombstone {
+  std::string path;  // relative, decoded: a path on disk
+  Timestamp removed_at;
+};
+
+/// What cleaning a log removed, or would.
+struct CleanedLog {
+  TableVersion oldest;  // that can be read afterwards
+  std::int64_t removed_files = 0;
+  std::int64_t removed_bytes = 0;
 };
 
 /// Decides, on the very snapshot the commit would build on, whether and what to commit (rule 3). Called once per
@@ -160,6 +174,14 @@ class Table {
   /// The table as of `version`, current or older, with the definition and the transactions it had then. NotFound
   /// "lake.no_version": not there, or cleaned up; the fix says which there are.
   virtual Result<SnapshotPtr> snapshot_at(TableVersion version) = 0;
+
+  /// Of the newest snapshot; those that a checkpoint has forgotten (delta.deletedFileRetentionDuration) left out.
+  virtual Result<std::vector<Tombstone>> tombstones() = 0;
+  /// Removes from the log what is about versions before a checkpoint alone: one at or before `keep_from` and the newest
+  /// version committed before `expired_before`. The checkpoint is read back whole and held against the log before.
+  /// Corruption: it says something else; nothing was removed.
+  virtual Result<CleanedLog> clean_log(Timestamp expired_before, std::optional<TableVersion> keep_from,
+                                       bool dry_run) = 0;
 };
 
 /// The directory (later: bucket) all tables of a pipeline live in. Thread safe.

@@ -8,6 +8,7 @@
 #include "pipeline/pipeline.h"
 #include "source/kafka_source.h"
 #include "views/publisher.h"
+#include "views/state_files.h"
 
 namespace inlet::pipeline {
 namespace {
@@ -163,6 +164,8 @@ Result<PipelineStatus> read_status(const config::PipelineConfig& config, const C
     if (!published) continue;
     shown.reflects = published->bronze.version;
     shown.as_of = published->bronze.timestamp;
+    const auto state = views::read_saved_state(views::state_directory(lake->root(), config.name, view.name));
+    if (state.is_ok()) shown.evicted_partitions = state->on_disk;
   }
   for (auto& [partition, row] : partitions) {
     row.partition = partition;

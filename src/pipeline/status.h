@@ -33,6 +33,8 @@ struct PublishedViewStatus {
   std::string table;
   std::optional<TableVersion> reflects;  // the bronze version its table shows; absent: never published
   std::optional<Timestamp> as_of;        // when that version was committed
+  /// Partitions of the saved state that are not in memory; absent: none is saved.
+  std::optional<std::size_t> evicted_partitions;
 };
 
 struct PipelineStatus {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -16,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kDefaultSchema = "main";
+constexpr std::ptrdiff_t kMostMoments = 64;
 
 bool same_name(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -83,6 +85,9 @@ struct QuerySession::View {
   std::string shown_sql;                      // the view's text: the same for versions that differ in files only
   std::vector<std::string> files;             // absolute paths that stand in file_values_, once each
 };
+
+// Where the view's list of files stands in the session.
+std::string QuerySession::variable_of(const View& view) { return "inlet files of " + view.schema + "/" + view.name; }
 
 QuerySession::QuerySession(lake::Lake& lake, duck::Database database, duck::Connection connection, TimeTravel at)
     : lake_(lake), at_(std::move(at)), database_(std::move(database)), connection_(std::move(connection)) {}
@@ -160,8 +165,15 @@ Status QuerySession::add_view(const std::string& table, const std::string& suffi
   return Status::ok();
 }
 
-// A statement that names "ventes@v12" finds a view of that name.
+// A statement that names "ventes@v12" finds a view of that name. Who asks for ever more versions makes a session forget
+// the ones before.
 Status QuerySession::add_views_at_moments(const CheckedStatement& statement) {
+  const auto asked_for =
+      std::count_if(views_.begin(), views_.end(), [](const auto& v) { return v.second->is_asked_for; });
+  for (auto it = views_.begin(); asked_for > kMostMoments && it != views_.end();) {
+    if (it->second->is_asked_for) INLET_RETURN_IF_ERROR(drop_view(*it->second));
+    it = it->second->is_asked_for ? views_.erase(it) : std::next(it);
+  }
   for (const auto& reference : statement.tables) {
     const auto split = split_name(reference.name);
     if (!split) continue;
@@ -179,6 +191,7 @@ Status QuerySession::add_views_at_moments(const CheckedStatement& statement) {
 
 Status QuerySession::drop_view(View& view) {
   for (const auto& file : view.files) forget_file(file);
+  INLET_RETURN_IF_ERROR(connection_.execute("RESET VARIABLE " + duck::quote_identifier(variable_of(view))));
   return connection_.execute("DROP VIEW IF EXISTS " + qualified_name(view.schema, view.name));
 }
 
@@ -243,7 +256,7 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   for (const auto& file : view.files) forget_file(file);
   view.files = std::move(files);
 
-  const std::string variable = "inlet files of " + view.schema + "/" + view.name;
+  const std::string variable = variable_of(view);
   if (!live.empty()) {
     const auto chunks = list.finish();
     connection_.bind_chunks({TextChunks::schema(), chunks});

@@ -85,6 +85,7 @@ class QuerySession {
   Status add_view(const std::string& table, const std::string& suffix, std::optional<Moment> moment);
   Status add_views_at_moments(const CheckedStatement& statement);
   Status drop_view(View& view);
+  static std::string variable_of(const View& view);
   Status refresh(View& view);
   Result<lake::SnapshotPtr> snapshot_of(View& view);
   Status refresh_for(const CheckedStatement& statement);

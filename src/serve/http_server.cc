@@ -260,15 +260,15 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
       return refuse(refusal("http.bad_request", "this is not a request: " + error.message()));
     }
     const Request& request = parser_->get();
+    is_head_ = request.method() == http::verb::head;
     if (const Status status = check(request); !status.is_ok()) return refuse(status);
     auto target = parse_target(view_of(request.target()));
     if (!target.is_ok()) return refuse(target.status());
+    keep_alive_ = request.keep_alive();
     if (!Api::is_open(*target)) {
       const Status allowed = server_.access_->check_token(view_of(request[http::field::authorization]));
-      if (!allowed.is_ok()) return refuse(allowed);
+      if (!allowed.is_ok()) return answer_refusal(allowed);  // understood all the same: the connection stays
     }
-    keep_alive_ = request.keep_alive();
-    is_head_ = request.method() == http::verb::head;
     gzip_ = accepts_gzip(request);
     resume_after_ = std::string(request["Last-Event-ID"]);
     if (const auto given = target->parameter("last_event_id"); given && resume_after_.empty()) resume_after_ = *given;
@@ -284,6 +284,8 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
     };
     if (count(http::field::host) != 1) return refusal("http.bad_host", "a request has exactly one Host header");
     INLET_RETURN_IF_ERROR(server_.access_->check_host(view_of(request[http::field::host])));
+    if (count(http::field::authorization) > 1)
+      return refusal("http.bad_request", "a request has at most one Authorization header");
     const bool has_length = count(http::field::content_length) > 0;
     const bool has_coding = count(http::field::transfer_encoding) > 0;
     if (has_length && has_coding)
@@ -315,9 +317,13 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
 
   // Says why, and ends the connection: what follows a request that was not understood is not understood either.
   void refuse(const Status& status) {
+    keep_alive_ = false;
+    answer_refusal(status);
+  }
+
+  void answer_refusal(const Status& status) {
     state_ = State::kAnswer;
     route_ = "refused";
-    keep_alive_ = false;
     write_answer(error_answer(status));
   }
 

@@ -80,6 +80,7 @@ Json view_json(const views::ViewStatus& view, const LiveStatus& status) {
               {"lag_versions", exact_integer(std::max<std::int64_t>(0, lag))},
               {"freshness_ms", view.published || view.applied ? Json(milliseconds(view.behind)) : Json(nullptr)},
               {"rows", integer_or_null(rows)},
+              {"evicted_partitions", view.evicted_partitions},
               {"publish_ms", view.publishes > 0 ? Json(milliseconds(view.last_publish_time)) : Json(nullptr)},
               {"apply_ms", view.last_apply_time.count() > 0 ? Json(milliseconds(view.last_apply_time)) : Json(nullptr)},
               {"error", view.problem.is_ok() ? Json(nullptr) : Json(view.problem.to_line())}};

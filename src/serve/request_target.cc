@@ -102,12 +102,12 @@ Result<RequestTarget> parse_target(std::string_view target) {
   const auto question = target.find('?');
   INLET_ASSIGN_OR_RETURN(parsed.path, parse_path(target.substr(0, question)));
   std::string_view query = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
-  while (!query.empty()) {
+  for (std::size_t pairs = 0; !query.empty(); ++pairs) {
+    if (pairs == kMostParameters) return bad_target("it has too many parameters");
     const auto end = query.find('&');
     const auto pair = query.substr(0, end);
     query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
     if (pair.empty()) continue;
-    if (parsed.parameters.size() == kMostParameters) return bad_target("it has too many parameters");
     const auto equals = pair.find('=');
     INLET_ASSIGN_OR_RETURN(auto name, decode(pair.substr(0, equals), Part::kQuery));
     INLET_ASSIGN_OR_RETURN(auto value,

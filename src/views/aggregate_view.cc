@@ -309,6 +309,13 @@ class Assembler {
           add_output(i, (*final_types)[i].type, (*reference_types)[i].type, finals[i], references[i]));
     }
     plan_.final_sql = final_select(finals, names);
+    plan_.final_having = having_.final_sql;
+    for (std::size_t i = 0; i < finals.size(); ++i)
+      plan_.final_columns.push_back({finals[i], (*final_types)[i].type == "HUGEINT"});
+    for (const auto& key : keys_) plan_.key_names.push_back(key.event_sql);
+    for (const auto& output : plan_.output) {
+      if (output.key) plan_.key_names[*output.key] = output.column.name;
+    }
     plan_.reference_sql = reference_select(references, names);
     return Status::ok();
   }

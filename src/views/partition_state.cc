@@ -8,7 +8,9 @@
 namespace inlet::views {
 namespace {
 
-constexpr std::size_t kArenaBlock = 64U << 10U;
+// Blocks of keys double, so that many small partitions take little.
+constexpr std::size_t kFirstArenaBlock = 4U << 10U;
+constexpr std::size_t kArenaDoublings = 4;
 
 // What a column of the key looks like: a mark, then nothing, a value of fixed width, or a length and a text.
 constexpr char kNull = 0;
@@ -208,7 +210,7 @@ std::string_view PartitionState::key_at(KeyPointer pointer) {
 const char* PartitionState::keep(std::string_view key) {
   const std::size_t size = sizeof(std::uint32_t) + key.size();
   if (arena_.empty() || arena_free_ < size) {
-    arena_free_ = std::max(kArenaBlock, size);
+    arena_free_ = std::max(kFirstArenaBlock << std::min<std::size_t>(arena_.size(), kArenaDoublings), size);
     arena_.push_back(std::make_unique<char[]>(arena_free_));
     arena_used_ += arena_free_;
     block_end_ = arena_.back().get() + arena_free_;
@@ -232,8 +234,8 @@ std::uint32_t PartitionState::row_of(std::string_view key) {
   return row;
 }
 
-std::optional<std::uint32_t> PartitionState::merge(Rows rows, std::span<const VectorReader> partials,
-                                                   std::size_t from) {
+std::optional<PartitionState::Overflow> PartitionState::merge(Rows rows, std::span<const VectorReader> partials,
+                                                              std::size_t from) {
   for (const auto& merge : plan_.merges) {
     const std::size_t first = merge.column - plan_.keys;
     auto& column = columns_[first];
@@ -245,7 +247,7 @@ std::optional<std::uint32_t> PartitionState::merge(Rows rows, std::span<const Ve
         } else if (column.physical() == Physical::kDouble) {
           merge_sum<double>(column, rows, values, from);
         } else if (const auto overflown = merge_decimal_sum(column, rows, values, from)) {
-          return overflown;
+          return Overflow{*overflown, merge.column};
         }
         break;
       case Merge::Kind::kMin:

@@ -52,10 +52,15 @@ class PartitionState {
   /// The row of `key`, made when it is not there.
   std::uint32_t row_of(std::string_view key);
   std::string_view key(std::uint32_t row) const { return key_at(row_keys_[row]); }
-  /// Merges the rows of the partial columns p0… from `from` on, one into each of `rows`, in this order. The first row
-  /// whose exact sum left DECIMAL(38), if there is one: the state is then of no use any more.
-  std::optional<std::uint32_t> merge(std::span<const std::uint32_t> rows, std::span<const VectorReader> partials,
-                                     std::size_t from);
+  /// An exact sum that left DECIMAL(38).
+  struct Overflow {
+    std::uint32_t row = 0;
+    std::size_t column = 0;  // of plan.state
+  };
+  /// Merges the rows of the partial columns p0… from `from` on, one into each of `rows`, in this order. The first
+  /// overflow, if there is one: the state is then of no use any more.
+  std::optional<Overflow> merge(std::span<const std::uint32_t> rows, std::span<const VectorReader> partials,
+                                std::size_t from);
   /// Counts the values from `from` on, one for each of `rows`, that are new there and not NULL.
   void add_distinct(std::size_t index, std::span<const std::uint32_t> rows, const VectorReader& values,
                     std::size_t from);

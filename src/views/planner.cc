@@ -91,6 +91,23 @@ Status check_partition_by(ViewPlan& plan, const PlannerInput& input, const Refus
   return Status::ok();
 }
 
+Status check_seal_after(const ViewPlan& plan, const PlannerInput& input, const Refusal& refuse) {
+  if (!input.view.seal_after) return Status::ok();
+  if (plan.kind != ViewPlan::Kind::kAggregate)
+    return refuse.with_id("view.seal_after", "seal_after is set, and the view keeps no state", nullptr,
+                          "it says when state may leave the memory", "leave it out");
+  const bool has_time = std::any_of(plan.output.begin(), plan.output.end(), [&](const OutputColumn& o) {
+    const auto kind = o.column.type.kind;
+    const bool may_be_time = kind == TypeKind::kDate || kind == TypeKind::kTimestamp || kind == TypeKind::kVarchar;
+    return may_be_time &&
+           std::find(plan.partition_by.begin(), plan.partition_by.end(), o.column.name) != plan.partition_by.end();
+  });
+  if (has_time) return Status::ok();
+  return refuse.with_id("view.seal_after", "seal_after is set, and the view is not partitioned by time", nullptr,
+                        "partitions are sealed by the day, month or hour that they stand for",
+                        "name its day, month or hour in partition_by, or leave it out");
+}
+
 Result<ViewPlan> plan_by_kind(duck::Connection& connection, const Tree& node, const PlannerInput& input,
                               const Refusal& refuse, SqlTrees& trees) {
   if (input.view.refresh) return plan_recomputed_view(connection, node, input, refuse, trees);
@@ -107,6 +124,7 @@ Result<ViewPlan> make_plan(duck::Connection& connection, const PlannerInput& inp
   INLET_ASSIGN_OR_RETURN(ViewPlan plan, plan_by_kind(connection, *node, input, refuse, trees));
   plan.name = input.view.name;
   INLET_RETURN_IF_ERROR(check_partition_by(plan, input, refuse));
+  INLET_RETURN_IF_ERROR(check_seal_after(plan, input, refuse));
   plan.fingerprint = fingerprint_of(plan, input);
   if (const Status same = check_on_samples(connection, plan, input.events); !same.is_ok())
     return refuse.of_part(same.detail().what,

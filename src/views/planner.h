@@ -34,7 +34,7 @@ struct PlannerInput {
 
 /// Runs nothing but DESCRIBE and SELECTs over sample rows (and the dimensions). The dimensions stand in the
 /// connection's database. Every refusal is InvalidArgument: "view.sql" (does not parse or bind),
-/// "view.not_maintainable", "view.output_name", "view.output_type", "view.partition_by".
+/// "view.not_maintainable", "view.output_name", "view.output_type", "view.partition_by", "view.seal_after".
 Result<ViewPlan> plan_view(duck::Connection& connection, const PlannerInput& input);
 
 }  // namespace inlet::views

@@ -64,14 +64,6 @@ struct ProvenanceReader::Condition {
     const std::string name = "k" + std::to_string(key);
     return value ? name + " IS NOT DISTINCT FROM " + literal(type, *value) : name + " IS NULL";
   }
-
-  // Whether a file of these partition values can hold such an event. Other types than text are DuckDB's to compare.
-  bool may_be_in(const std::map<std::string, std::optional<std::string>>& partition) const {
-    const auto found = partition.find(event_column);
-    if (found == partition.end() || type.kind != TypeKind::kVarchar || (value && value->empty())) return true;
-    const bool is_null = !found->second || found->second->empty();
-    return is_null ? !value.has_value() : found->second == value;
-  }
 };
 
 Result<std::unique_ptr<ProvenanceReader>> ProvenanceReader::open(lake::Lake& lake, const config::PipelineConfig& config,
@@ -217,8 +209,9 @@ Status ProvenanceReader::find_events(const PlannedView& view, const std::vector<
                                      Provenance& found) {
   INLET_ASSIGN_OR_RETURN(auto files, log_->files_at(found.bronze_version));
   std::erase_if(files, [&](const lake::LiveFile& file) {
-    return std::any_of(conditions.begin(), conditions.end(),
-                       [&](const Condition& c) { return !c.may_be_in(file.partition_values); });
+    return std::any_of(conditions.begin(), conditions.end(), [&](const Condition& c) {
+      return !may_hold(file.partition_values, c.event_column, c.type, c.value);
+    });
   });
   const auto& origins = view.plan.origins;
   const std::string file_column = origins_file_column(log_->schema());

@@ -1,6 +1,7 @@
 #include "views/publisher.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/fault_point.h"
 #include "lake/file_statistics.h"
@@ -50,6 +51,12 @@ lake::TableDefinition view_definition(const config::ViewConfig& view, const View
   definition.partition_columns = plan.partition_by;
   definition.properties = {{"delta.deletedFileRetentionDuration", "interval 1 hours"}};
   return definition;
+}
+
+std::function<Result<std::optional<std::string>>()> Publisher::rows_of(std::string select) {
+  return [next = std::optional<std::string>(std::move(select))]() mutable -> Result<std::optional<std::string>> {
+    return std::exchange(next, std::nullopt);
+  };
 }
 
 std::string view_txn_id(const std::string& pipeline, const std::string& view) { return pipeline + "/views/" + view; }
@@ -141,17 +148,22 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
   options.partition_columns = definition_.partition_columns;
   const std::string select = "SELECT *, make_timestamptz(" +
                              std::to_string(request.bronze.timestamp.time_since_epoch().count()) +
-                             "::BIGINT) AS processing_time FROM (" + request.select + ")";
+                             "::BIGINT) AS processing_time FROM (";
   duck::Connection& connection = request.select_connection != nullptr ? *request.select_connection : connection_;
-  INLET_ASSIGN_OR_RETURN(const auto written, duck::copy_to_parquet(connection, select, options));
   const auto now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(Clock::system().now().time_since_epoch()).count();
   Outcome outcome;
   std::vector<lake::AddFile> adds;
-  for (const auto& file : written) {
-    adds.push_back(lake::add_file(file, table_->directory(), definition_.schema, now_ms));
-    outcome.rows += file.rows;
-    outcome.bytes += file.bytes;
+  for (bool is_first = true;; is_first = false) {
+    INLET_ASSIGN_OR_RETURN(const auto piece, request.next_rows());
+    if (!piece) break;
+    if (!is_first && should_stop()) return Status(StatusCode::kCancelled, "view.stopped", "a stop was asked for");
+    INLET_ASSIGN_OR_RETURN(const auto written, duck::copy_to_parquet(connection, select + *piece + ")", options));
+    for (const auto& file : written) {
+      adds.push_back(lake::add_file(file, table_->directory(), definition_.schema, now_ms));
+      outcome.rows += file.rows;
+      outcome.bytes += file.bytes;
+    }
   }
   if (!adds.empty()) INLET_RETURN_IF_ERROR(lake_.sync_files(table_->directory(), adds));
   INLET_FAULT_POINT("views.before_publish_commit");

@@ -58,8 +58,9 @@ class Publisher {
     Mode mode = Mode::kReplacePartitions;
     std::set<PartitionValues> partitions;  // replaced, with or without new rows
     BronzePosition bronze;
-    /// The rows: what Events::over() made of a SELECT of the plan's output columns.
-    std::string select;
+    /// The rows, in as many pieces as there are: each time the next SELECT of the plan's output columns, nullopt after
+    /// the last. A piece is written before the next one is asked for.
+    std::function<Result<std::optional<std::string>>()> next_rows;
     duck::Connection* select_connection = nullptr;  // where it can be run; nullptr: the publisher's own
     /// kAppend: what the table must reflect before; the commit is refused otherwise.
     std::optional<TableVersion> follows;
@@ -74,10 +75,14 @@ class Publisher {
     std::int64_t bytes = 0;
     TableVersion version;  // kPublished: of the view's table
   };
-  /// Errors: Internal (disk full), InvalidArgument (a value that does not fit its column), Cancelled.
+  /// Errors: Internal (disk full), InvalidArgument (a value that does not fit its column), Cancelled; those of
+  /// next_rows.
   Result<Outcome> publish(const Request& request, const std::function<bool()>& should_stop);
 
   duck::Connection& connection() { return connection_; }
+
+  /// Request::next_rows of one SELECT.
+  static std::function<Result<std::optional<std::string>>()> rows_of(std::string select);
 
  private:
   Publisher(lake::Lake& lake, std::string pipeline, const ViewPlan& plan, lake::TableDefinition definition,

@@ -138,6 +138,15 @@ std::string origins_sql(const FromClause& from, std::string_view keys, std::stri
   return sql;
 }
 
+bool may_hold(const std::map<std::string, std::optional<std::string>>& partition_values,
+              const std::string& event_column, const ColumnType& type, const std::optional<std::string>& value) {
+  const auto found = partition_values.find(event_column);
+  // Other types than text have more than one text for a value.
+  if (found == partition_values.end() || type.kind != TypeKind::kVarchar || (value && value->empty())) return true;
+  const bool is_null = !found->second || found->second->empty();
+  return is_null ? !value.has_value() : found->second == value;
+}
+
 std::string event_column(const FromClause& from, const Tree& expression) {
   if (text_field(expression, "class") != "COLUMN_REF") return {};
   const auto names = expression["column_names"].get<std::vector<std::string>>();

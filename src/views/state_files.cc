@@ -12,12 +12,14 @@
 #include <iterator>
 #include <numeric>
 #include <set>
+#include <system_error>
 
 #include "base/fault_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "lake/commit_id.h"
 #include "lake/durable_files.h"
+#include "lake/files_select.h"
 #include "views/checksum.h"
 
 namespace inlet::views {
@@ -26,7 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Raised when what a file means changes; an older state is rebuilt.
-constexpr int kFormat = 2;
+constexpr int kFormat = 3;
 constexpr const char* kManifest = "state.json";
 
 std::string hex(std::string_view bytes) {
@@ -88,105 +90,186 @@ Result<std::vector<std::uint32_t>> inverse(const std::vector<std::int64_t>& numb
   return places;
 }
 
+std::vector<std::vector<duck::DataChunk>> all_pairs(const PartitionState& partition, const ViewPlan& plan) {
+  std::vector<std::vector<duck::DataChunk>> pairs;
+  for (std::size_t i = 0; i < plan.distinct_counts.size(); ++i) pairs.push_back(partition.distinct_pairs(i));
+  return pairs;
+}
+
 std::string column_list(const Schema& schema) {
   std::string list;
   for (const auto& column : schema.columns) list += (list.empty() ? "" : ", ") + duck::quote_identifier(column.name);
   return list;
 }
 
+Result<Json> parse_manifest(const std::string& text) {
+  const auto newline = text.find('\n');
+  if (newline == std::string::npos || text.back() != '\n') return damaged("the manifest is cut");
+  const std::string body = text.substr(newline + 1, text.size() - newline - 2);
+  Checksum sum;
+  sum.add(body.data(), body.size());
+  if (sum.text() != text.substr(0, newline)) return damaged("the manifest is not what was written");
+  INLET_ASSIGN_OR_RETURN(auto manifest, parse_json(body));
+  if (manifest.at("format") != kFormat) return damaged("it has another format");
+  return manifest;
+}
+
 }  // namespace
 
-// ---- saving ---------------------------------------------------------------------------------------------------------
+// ---- writing --------------------------------------------------------------------------------------------------------
 
-StateFiles::Pending StateFiles::prepare(ViewState& state, const ViewPlan& plan, const BronzePosition& bronze) {
+StateFiles::Pending StateFiles::prepare(const ViewState& state, const ViewPlan& plan, const BronzePosition& bronze) {
   Pending pending;
+  pending.state = state.id();
   pending.bronze = bronze;
-  for (auto& [key, partition] : state.partitions()) {
+  for (const auto& [key, partition] : state.partitions()) {
     auto& copy = pending.partitions.emplace_back();
     copy.key = key;
+    copy.values = partition.values;
     copy.is_unpublished = partition.is_unpublished;
-    copy.is_unsaved = partition.is_unsaved;
-    if (!partition.is_unsaved) continue;
-    copy.rows = numbered_rows(partition.rows, plan);
-    for (std::size_t i = 0; i < plan.distinct_counts.size(); ++i)
-      copy.distinct.push_back(partition.rows.distinct_pairs(i));
-    partition.is_unsaved = false;
+    copy.is_on_disk = partition.is_on_disk();
+    copy.touched = partition.touched;
+    if (!partition.is_changed) {
+      copy.stored = partition.stored;
+      continue;
+    }
+    copy.rows = numbered_rows(*partition.rows, plan);
+    copy.distinct = all_pairs(*partition.rows, plan);
+    copy.entries = partition.rows->rows() + partition.rows->distinct_values();
+    copy.memory = partition.rows->bytes();
   }
   return pending;
 }
 
-Result<StateFiles::File> StateFiles::write_file(duck::Connection& connection, const Schema& schema,
-                                                const Schema& chunks_schema,
-                                                const std::vector<duck::DataChunk>& chunks) {
-  File file;
+Result<StoredFile> StateFiles::write_file(duck::Connection& connection, const Schema& schema,
+                                          const std::vector<duck::DataChunk>& chunks) {
+  StoredFile file;
   std::vector<const duck::DataChunk*> pointers;
   for (const auto& chunk : chunks) pointers.push_back(&chunk);
   if (pointers.empty()) return file;  // no pair at all: no file
-  connection.bind_chunks({chunks_schema, pointers});
   duck::ParquetOptions options;
-  options.directory = directory_;
+  options.directory = directory_->path();
   options.file_name_pattern = lake::new_uuid();
   options.compression = "lz4_raw";
-  auto written = duck::copy_to_parquet(connection, "SELECT " + column_list(schema) + " FROM inlet_chunks()", options);
-  connection.unbind_chunks();
-  INLET_RETURN_IF_ERROR(written.status());
-  if (written->size() != 1) return Status(StatusCode::kInternal, "view.state", "the state was not written as one file");
-  file.name = fs::path(written->front().path).filename().string();
-  file.bytes = written->front().bytes;
-  INLET_ASSIGN_OR_RETURN(file.checksum, checksum_of_file(written->front().path));
-  last_bytes_ += file.bytes;
+  const std::string name = options.file_name_pattern + ".parquet";
+  const auto write = [&]() -> Status {
+    connection.bind_chunks({schema, pointers});
+    auto written = duck::copy_to_parquet(connection, "SELECT " + column_list(schema) + " FROM inlet_chunks()", options);
+    connection.unbind_chunks();
+    INLET_RETURN_IF_ERROR(written.status());
+    if (written->size() != 1 || fs::path(written->front().path).filename().string() != name)
+      return {StatusCode::kInternal, "view.state", "the state was not written as one file"};
+    file.bytes = written->front().bytes;
+    INLET_ASSIGN_OR_RETURN(file.checksum, checksum_of_file(written->front().path));
+    return Status::ok();
+  };
+  directory_->take(name);
+  if (auto status = write(); !status.is_ok()) {
+    directory_->give_up(name);
+    return status;
+  }
+  file.name = name;
   return file;
 }
 
-Status StateFiles::save(duck::Connection& connection, const Pending& pending) {
+Result<StoredPartitionPtr> StateFiles::write_chunks(duck::Connection& connection,
+                                                    const std::vector<duck::DataChunk>& rows,
+                                                    const std::vector<std::vector<duck::DataChunk>>& distinct,
+                                                    std::size_t entries, std::size_t memory) {
+  StoredPartition::Content content;
+  content.entries = entries;
+  content.memory = memory;
+  for (const auto& chunk : rows) content.row_count += chunk.rows();
+  const auto write = [&]() -> Status {
+    INLET_ASSIGN_OR_RETURN(content.rows, write_file(connection, with_row(plan_.state), rows));
+    for (std::size_t i = 0; i < distinct.size(); ++i) {
+      INLET_ASSIGN_OR_RETURN(content.distinct.emplace_back(),
+                             write_file(connection, PartitionState::pair_schema(plan_, i), distinct[i]));
+    }
+    return Status::ok();
+  };
+  const Status written = write();
+  // What was written is given up with it where the rest could not be.
+  StoredPartitionPtr stored = std::make_shared<const StoredPartition>(directory_, std::move(content));
+  INLET_RETURN_IF_ERROR(written);
+  return stored;
+}
+
+Result<StoredPartitionPtr> StateFiles::write(duck::Connection& connection, const PartitionState& partition) {
+  INLET_RETURN_IF_ERROR(lake::create_directories_durably(directory_->path()));
+  return write_chunks(connection, numbered_rows(partition, plan_), all_pairs(partition, plan_),
+                      partition.rows() + partition.distinct_values(), partition.bytes());
+}
+
+Status StateFiles::save(duck::Connection& connection, Pending& pending) {
   last_bytes_ = 0;
-  INLET_RETURN_IF_ERROR(lake::create_directories_durably(directory_));
-  std::map<std::string, SavedPartition> saved;
+  INLET_RETURN_IF_ERROR(lake::create_directories_durably(directory_->path()));
   std::vector<std::string> fresh;
-  const Schema row_schema = with_row(without_distinct_counts(plan_));
-  const Schema row_chunks = with_row(plan_.state);
-  for (const auto& partition : pending.partitions) {
-    if (!partition.is_unsaved) {
-      const auto before = saved_.find(partition.key);
-      if (before == saved_.end())
-        return {StatusCode::kInternal, "view.state", "a partition that counts as saved was never written"};
-      saved.emplace(*before);
-      continue;
+  std::set<std::string> named{kManifest};
+  for (auto& partition : pending.partitions) {
+    if (!partition.stored) {
+      INLET_ASSIGN_OR_RETURN(partition.stored, write_chunks(connection, partition.rows, partition.distinct,
+                                                            partition.entries, partition.memory));
+      partition.is_written = true;
+      partition.rows.clear();
+      partition.distinct.clear();
     }
-    SavedPartition now;
-    INLET_ASSIGN_OR_RETURN(now.rows, write_file(connection, row_schema, row_chunks, partition.rows));
-    fresh.push_back(now.rows.name);
-    for (std::size_t i = 0; i < partition.distinct.size(); ++i) {
-      const Schema pairs = PartitionState::pair_schema(plan_, i);
-      INLET_ASSIGN_OR_RETURN(now.distinct.emplace_back(), write_file(connection, pairs, pairs, partition.distinct[i]));
-      if (!now.distinct.back().name.empty()) fresh.push_back(now.distinct.back().name);
+    const auto& content = partition.stored->content();
+    last_bytes_ += partition.is_written ? content.rows.bytes : 0;
+    for (const auto& file : content.distinct) last_bytes_ += partition.is_written ? file.bytes : 0;
+    for (auto& file : partition.stored->files()) {
+      if (!directory_->is_in_manifest(file)) {
+        std::error_code error;
+        if (!fs::exists(directory_->path_of(file), error)) {
+          pending.damaged = static_cast<std::size_t>(&partition - pending.partitions.data());
+          return damaged(directory_->path_of(file) + " is gone");
+        }
+        fresh.push_back(file);
+      }
+      named.insert(std::move(file));
     }
-    saved.emplace(partition.key, std::move(now));
   }
-  INLET_RETURN_IF_ERROR(lake::flush_files(directory_, fresh));
+  INLET_RETURN_IF_ERROR(lake::flush_files(directory_->path(), fresh));
   INLET_FAULT_POINT("views.before_state_manifest");
-  std::swap(saved_, saved);
-  if (auto written = write_manifest(pending); !written.is_ok()) {
-    std::swap(saved_, saved);
-    return written;
-  }
+  INLET_RETURN_IF_ERROR(write_manifest(pending));
   INLET_FAULT_POINT("views.after_state_manifest");
-  delete_unnamed();
+  directory_->set_manifest(std::move(named));
+  directory_->delete_unneeded();
   return Status::ok();
 }
 
+void StateFiles::note_written(ViewState& state, const Pending& saved) {
+  if (state.id() != saved.state) return;
+  for (const auto& written : saved.partitions) {
+    const auto found = state.partitions().find(written.key);
+    if (!written.is_written || found == state.partitions().end()) continue;
+    auto& partition = found->second;
+    if (partition.is_on_disk() || partition.touched != written.touched) continue;
+    partition.stored = written.stored;
+    partition.is_changed = false;
+  }
+}
+
 Status StateFiles::write_manifest(const Pending& pending) {
-  const auto file_json = [](const File& file) {
+  const auto file_json = [](const StoredFile& file) {
     return Json{{"file", file.name}, {"bytes", file.bytes}, {"checksum", file.checksum}};
   };
   Json partitions = Json::array();
   for (const auto& partition : pending.partitions) {
-    const auto& saved = saved_.at(partition.key);
+    const auto& content = partition.stored->content();
     Json distinct = Json::array();
-    for (const auto& file : saved.distinct) distinct.push_back(file_json(file));
+    for (const auto& file : content.distinct) distinct.push_back(file_json(file));
+    Json values = Json::array();
+    for (const auto& value : partition.values) values.push_back(value ? Json(*value) : Json(nullptr));
     partitions.push_back({{"key", hex(partition.key)},
+                          {"values", std::move(values)},
                           {"published", !partition.is_unpublished},
-                          {"rows", file_json(saved.rows)},
+                          {"inMemory", !partition.is_on_disk},
+                          {"touched", partition.touched},
+                          {"rowCount", content.row_count},
+                          {"entries", content.entries},
+                          {"memory", content.memory},
+                          {"rows", file_json(content.rows)},
                           {"distinct", std::move(distinct)}});
   }
   Json manifest{{"format", kFormat},
@@ -202,7 +285,7 @@ Status StateFiles::write_manifest(const Pending& pending) {
   sum.add(body.data(), body.size());
   const std::string text = sum.text() + "\n" + body + "\n";
 
-  const std::string path = directory_ + "/" + kManifest;
+  const std::string path = directory_->path() + "/" + kManifest;
   const std::string aside = path + ".new";
   const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return lake::io_error("create " + aside, errno);
@@ -217,38 +300,27 @@ Status StateFiles::write_manifest(const Pending& pending) {
   ::close(fd);
   if (failed != 0) return lake::io_error("write " + aside, failed);
   if (::rename(aside.c_str(), path.c_str()) != 0) return lake::io_error("rename " + aside, errno);
-  return lake::flush_files(directory_, {kManifest});
+  return lake::flush_files(directory_->path(), {kManifest});
 }
 
-void StateFiles::delete_unnamed() const {
-  std::set<std::string> named{kManifest};
-  for (const auto& [key, partition] : saved_) {
-    named.insert(partition.rows.name);
-    for (const auto& file : partition.distinct) named.insert(file.name);
-  }
-  std::error_code error;
-  for (fs::directory_iterator entry(directory_, error); !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
-    std::error_code ignored;
-    if (!named.contains(entry->path().filename().string())) fs::remove(entry->path(), ignored);
-  }
-}
+// ---- reading --------------------------------------------------------------------------------------------------------
 
-// ---- loading --------------------------------------------------------------------------------------------------------
-
-Status StateFiles::check_file(const File& file) const {
-  const std::string path = directory_ + "/" + file.name;
-  INLET_ASSIGN_OR_RETURN(const auto checksum, checksum_of_file(path));
-  if (checksum != file.checksum) return damaged(path + " is not what was written");
+Status StateFiles::check_file(const StoredFile& file) const {
+  const std::string path = directory_->path_of(file.name);
+  const auto checksum = checksum_of_file(path);
+  if (!checksum.is_ok()) return damaged(path + " cannot be read: " + checksum.status().detail().what);
+  if (*checksum != file.checksum) return damaged(path + " is not what was written");
   return Status::ok();
 }
 
-Status StateFiles::each_chunk(duck::Connection& connection, const File& file, const Schema& schema,
+Status StateFiles::each_chunk(duck::Connection& connection, const StoredFile& file, const Schema& schema,
                               const std::function<Status(duckdb_data_chunk)>& use) const {
   if (file.name.empty()) return Status::ok();
   INLET_RETURN_IF_ERROR(check_file(file));
-  INLET_ASSIGN_OR_RETURN(auto rows, connection.stream_select("SELECT " + column_list(schema) + " FROM read_parquet(" +
-                                                             duck::quote_literal(directory_ + "/" + file.name) + ")"));
+  INLET_ASSIGN_OR_RETURN(
+      auto rows,
+      connection.stream_select("SELECT " + column_list(schema) + " FROM read_parquet(" +
+                               duck::quote_literal(lake::literal_pattern(directory_->path_of(file.name))) + ")"));
   while (true) {
     INLET_ASSIGN_OR_RETURN(const auto count, rows.next());
     if (count == 0) return Status::ok();
@@ -256,40 +328,42 @@ Status StateFiles::each_chunk(duck::Connection& connection, const File& file, co
   }
 }
 
-Status StateFiles::load_partition(duck::Connection& connection, const std::string& key, const SavedPartition& files,
-                                  ViewState& state) const {
+Result<std::unique_ptr<PartitionState>> StateFiles::read(duck::Connection& connection, ViewState& state,
+                                                         const std::string& key, const StoredPartition& stored) const {
   // The pairs name a row by the number it was saved under. Here it gets the next one, in whatever order they come.
+  auto partition = state.new_partition();
+  const auto& content = stored.content();
   const Schema rows = without_distinct_counts(plan_);
   std::vector<std::int64_t> numbers;
-  INLET_RETURN_IF_ERROR(each_chunk(connection, files.rows, with_row(rows), [&](duckdb_data_chunk chunk) {
+  INLET_RETURN_IF_ERROR(each_chunk(connection, content.rows, with_row(rows), [&](duckdb_data_chunk chunk) {
     const VectorReader column(duckdb_data_chunk_get_vector(chunk, rows.columns.size()), {TypeKind::kBigint});
     for (std::size_t i = 0; i < duckdb_data_chunk_get_size(chunk); ++i)
       numbers.push_back(column.value<std::int64_t>(i));
-    return state.merge_partials(chunk);
+    return state.merge_saved(*partition, key, chunk);
   }));
-  const auto loaded = state.partitions().find(key);
-  if (loaded == state.partitions().end() || loaded->second.rows.rows() != numbers.size())
-    return damaged("a partition's rows belong to another");
+  if (partition->rows() != numbers.size() || numbers.size() != content.row_count)
+    return damaged("a partition has not as many rows as were written");
   INLET_ASSIGN_OR_RETURN(const auto places, inverse(numbers));
-  for (std::size_t i = 0; i < files.distinct.size(); ++i) {
+  for (std::size_t i = 0; i < content.distinct.size(); ++i) {
     const Schema pairs = PartitionState::pair_schema(plan_, i);
-    INLET_RETURN_IF_ERROR(each_chunk(connection, files.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
-      if (loaded->second.rows.add_pairs(i, chunk, places)) return Status::ok();
+    INLET_RETURN_IF_ERROR(each_chunk(connection, content.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
+      if (partition->add_pairs(i, chunk, places)) return Status::ok();
       return damaged("a distinct value belongs to no row");
     }));
   }
-  return Status::ok();
+  return partition;
 }
 
-Status StateFiles::load_from(duck::Connection& connection, const std::string& text, Loaded& loaded) {
-  const auto newline = text.find('\n');
-  if (newline == std::string::npos || text.back() != '\n') return damaged("the manifest is cut");
-  const std::string body = text.substr(newline + 1, text.size() - newline - 2);
-  Checksum sum;
-  sum.add(body.data(), body.size());
-  if (sum.text() != text.substr(0, newline)) return damaged("the manifest is not what was written");
-  INLET_ASSIGN_OR_RETURN(const auto manifest, parse_json(body));
-  if (manifest.at("format") != kFormat) return damaged("it has another format");
+Result<std::string> StateFiles::rows_select(const StoredPartition& stored) const {
+  const auto& file = stored.content().rows;
+  INLET_RETURN_IF_ERROR(check_file(file));
+  return "SELECT " + column_list(plan_.state) + " FROM read_parquet(" +
+         duck::quote_literal(lake::literal_pattern(directory_->path_of(file.name))) + ")";
+}
+
+Status StateFiles::load_from(duck::Connection& connection, const std::string& text, std::size_t most_bytes,
+                             Loaded& loaded) {
+  INLET_ASSIGN_OR_RETURN(const auto manifest, parse_manifest(text));
   if (manifest.at("fingerprint") != plan_.fingerprint) return damaged("it is of another definition of the view");
   const auto& bronze = manifest.at("bronze");
   loaded.bronze = {bronze.at("tableId").get<std::string>(), TableVersion{bronze.at("version").get<std::int64_t>()},
@@ -297,39 +371,60 @@ Status StateFiles::load_from(duck::Connection& connection, const std::string& te
                    Timestamp(std::chrono::microseconds(bronze.at("timestamp").get<std::int64_t>()))};
 
   const auto read_file = [](const Json& json) {
-    return File{json.at("file").get<std::string>(), json.at("bytes").get<std::int64_t>(),
-                json.at("checksum").get<std::string>()};
+    return StoredFile{json.at("file").get<std::string>(), json.at("bytes").get<std::int64_t>(),
+                      json.at("checksum").get<std::string>()};
   };
   auto state = std::make_unique<ViewState>(plan_);
-  std::map<std::string, SavedPartition> saved;
-  std::set<std::string> published;
+  struct Kept {
+    std::string key;
+    bool is_in_memory = false;
+    std::uint64_t touched = 0;
+    StoredPartitionPtr stored;
+  };
+  std::vector<Kept> kept;
+  std::set<std::string> named{kManifest};
   for (const auto& partition : manifest.at("partitions")) {
     const std::string key = unhex(partition.at("key").get<std::string>());
-    SavedPartition files;
-    files.rows = read_file(partition.at("rows"));
-    for (const auto& file : partition.at("distinct")) files.distinct.push_back(read_file(file));
-    INLET_RETURN_IF_ERROR(load_partition(connection, key, files, *state));
-    if (partition.at("published").get<bool>()) published.insert(key);
-    saved.emplace(key, std::move(files));
+    StoredPartition::Content content;
+    content.rows = read_file(partition.at("rows"));
+    for (const auto& file : partition.at("distinct")) content.distinct.push_back(read_file(file));
+    content.row_count = partition.at("rowCount").get<std::size_t>();
+    content.entries = partition.at("entries").get<std::size_t>();
+    content.memory = partition.at("memory").get<std::size_t>();
+    PartitionValues values;
+    for (const auto& value : partition.at("values"))
+      values.push_back(value.is_null() ? std::nullopt : std::optional(value.get<std::string>()));
+    const auto stored = std::make_shared<const StoredPartition>(directory_, std::move(content));
+    for (auto& file : stored->files()) {
+      directory_->take(file);
+      named.insert(std::move(file));
+    }
+    const auto touched = partition.at("touched").get<std::uint64_t>();
+    state->add_on_disk(key, std::move(values), stored, touched);
+    state->partitions().at(key).is_unpublished = !partition.at("published").get<bool>();
+    kept.push_back({key, partition.at("inMemory").get<bool>(), touched, stored});
   }
-  for (auto& [key, partition] : state->partitions()) {
-    if (!saved.contains(key)) return damaged("a partition's rows belong to another");
-    partition.is_unsaved = false;
-    partition.is_unpublished = !published.contains(key);
+  directory_->set_manifest(std::move(named));  // before anything of it is given up
+  // As it was left: what was in memory is again, the coldest excepted where there is no room any more.
+  std::stable_sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.touched > b.touched; });
+  for (const auto& partition : kept) {
+    if (!partition.is_in_memory || state->bytes() + partition.stored->content().memory > most_bytes) continue;
+    INLET_ASSIGN_OR_RETURN(auto rows, read(connection, *state, partition.key, *partition.stored));
+    state->put_in_memory(partition.key, std::move(rows), /*is_changed=*/false);
   }
-  saved_ = std::move(saved);
+  directory_->delete_unneeded();  // of a process that was killed
   loaded.state = std::move(state);
   return Status::ok();
 }
 
-StateFiles::Loaded StateFiles::load(duck::Connection& connection) {
+StateFiles::Loaded StateFiles::load(duck::Connection& connection, std::size_t most_bytes) {
   Loaded loaded;
-  std::ifstream in(directory_ + "/" + kManifest, std::ios::binary);
+  std::ifstream in(directory_->path_of(kManifest), std::ios::binary);
   if (!in) return loaded;
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   Status status;
   try {
-    status = load_from(connection, text, loaded);
+    status = load_from(connection, text, most_bytes, loaded);
   } catch (const Json::exception& e) {  // nlohmann reports a missing field by throwing
     status = damaged(e.what());
   }
@@ -338,6 +433,28 @@ StateFiles::Loaded StateFiles::load(duck::Connection& connection) {
     loaded.why_not = status.to_line();
   }
   return loaded;
+}
+
+std::string state_directory(const std::string& lake_root, const std::string& pipeline, const std::string& view) {
+  return lake_root + "/_inlet/" + pipeline + "/views/" + view;
+}
+
+Result<SavedStateSummary> read_saved_state(const std::string& directory) {
+  std::ifstream in(directory + "/" + kManifest, std::ios::binary);
+  if (!in) return Status(StatusCode::kNotFound, "view.no_state", "no state is saved in " + directory);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  try {
+    INLET_ASSIGN_OR_RETURN(const auto manifest, parse_manifest(text));
+    SavedStateSummary summary;
+    summary.bronze_version = TableVersion{manifest.at("bronze").at("version").get<std::int64_t>()};
+    for (const auto& partition : manifest.at("partitions")) {
+      ++summary.partitions;
+      if (!partition.at("inMemory").get<bool>()) ++summary.on_disk;
+    }
+    return summary;
+  } catch (const Json::exception& e) {
+    return damaged(e.what());
+  }
 }
 
 }  // namespace inlet::views

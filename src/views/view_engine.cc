@@ -17,6 +17,9 @@ constexpr std::chrono::milliseconds kLockWait{500};
 // further behind.
 constexpr std::chrono::milliseconds kCatchUpPause{200};
 
+// How often the last publish is tried again after partitions of a state were found damaged on disk.
+constexpr int kMostRestores = 3;
+
 // What waits behind the batch that is applied; a batch larger than this waits alone.
 constexpr QueueLimits kQueued{300'000, 128U << 20U};
 
@@ -53,6 +56,7 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
   };
   INLET_RETURN_IF_ERROR(open_log(engine->apply_log_));
   INLET_RETURN_IF_ERROR(open_log(engine->publish_log_));
+  INLET_RETURN_IF_ERROR(open_log(engine->restore_log_));
   INLET_ASSIGN_OR_RETURN(auto save_connection, engine->database_->connect());
   engine->save_connection_.emplace(std::move(save_connection));
 
@@ -63,9 +67,14 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
     INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
     INLET_ASSIGN_OR_RETURN(
         auto publisher, Publisher::open(*engine->lake_, config.name, *view->config, view->plan, std::move(connection)));
-    StateFiles files(engine->lake_->root() + "/_inlet/" + config.name + "/views/" + view->plan.name, view->plan);
-    engine->keepers_.push_back(std::make_unique<ViewKeeper>(*view->config, view->plan, std::move(publisher),
-                                                            std::move(files), keeper_options, clock));
+    INLET_ASSIGN_OR_RETURN(auto state_connection, engine->database_->connect());
+    ViewKeeper::Parts parts{*view->config,
+                            view->plan,
+                            std::move(publisher),
+                            state_directory(engine->lake_->root(), config.name, view->plan.name),
+                            std::move(state_connection),
+                            *engine->restore_log_};
+    engine->keepers_.push_back(std::make_unique<ViewKeeper>(std::move(parts), keeper_options, clock));
   }
   engine->apply_thread_ = std::thread([e = engine.get()] { e->apply_until_closed(); });
   pthread_setname_np(engine->apply_thread_.native_handle(), "inlet-views");
@@ -102,6 +111,8 @@ Status ViewEngine::finish(const ShouldStop& should_stop) {
       apply_connection_->interrupt();
       apply_log_->interrupt();
       publish_log_->interrupt();
+      restore_log_->interrupt();
+      for (const auto& keeper : keepers_) keeper->interrupt();
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
@@ -199,6 +210,9 @@ void ViewEngine::publish_rounds() {
     const bool last = apply_done_;  // the round after the last apply is the last
     for (auto& keeper : keepers_) {
       last ? keeper->publish_now(*publish_log_, stop) : keeper->publish_if_due(*publish_log_, stop);
+      // Nobody else will, any more.
+      for (int i = 0; last && i < kMostRestores && !stopping() && keeper->restore_damaged(); ++i)
+        keeper->publish_now(*publish_log_, stop);
     }
     for (auto& keeper : keepers_) last ? keeper->save_now(*save_connection_) : keeper->save_if_due(*save_connection_);
     if (last) break;

@@ -92,6 +92,7 @@ class ViewEngine {
   std::optional<BronzeLog> apply_log_;                // apply thread's
   std::optional<duck::Connection> save_connection_;   // publish thread's
   std::optional<BronzeLog> publish_log_;              // publish thread's
+  std::optional<BronzeLog> restore_log_;              // apply thread's, while apply_log_ is being read
   std::optional<lake::PipelineLock> lock_;            // apply thread's
   std::vector<std::unique_ptr<ViewKeeper>> keepers_;
 

@@ -1,9 +1,12 @@
 #include "views/view_keeper.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 #include "base/fault_point.h"
 #include "base/log.h"
+#include "views/row_origins.h"
 
 namespace inlet::views {
 namespace {
@@ -30,11 +33,22 @@ constexpr int kPublishPace = 5;
 constexpr std::chrono::seconds kRetryAfter{2};
 constexpr int kSavePace = 10;
 
+// Builds in a row that came to an end because what they had just written to disk could not be read.
+constexpr int kMostDamagedBuilds = 3;
+
 std::chrono::microseconds microseconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration);
 }
 
 Status cancelled() { return {StatusCode::kCancelled, "view.stopped", "a stop was asked for"}; }
+
+// Files of one partition one after the other: so the states of other partitions can leave the memory for good.
+std::vector<lake::LiveFile> by_partition(std::vector<lake::LiveFile> files) {
+  std::sort(files.begin(), files.end(), [](const lake::LiveFile& a, const lake::LiveFile& b) {
+    return std::tie(a.partition_values, a.path) < std::tie(b.partition_values, b.path);
+  });
+  return files;
+}
 
 bool goes_by_group(const ViewState& state, std::size_t events) {
   const std::size_t entries = state.entries();
@@ -44,17 +58,19 @@ bool goes_by_group(const ViewState& state, std::size_t events) {
 
 }  // namespace
 
-ViewKeeper::ViewKeeper(const config::ViewConfig& view, const ViewPlan& plan, Publisher publisher, StateFiles files,
-                       const Options& options, const Clock& clock)
-    : view_(view),
-      plan_(plan),
+ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
+    : view_(parts.view),
+      plan_(parts.plan),
       options_(options),
       clock_(clock),
-      publisher_(std::move(publisher)),
-      files_(std::move(files)) {
-  shown_.name = view.name;
-  shown_.table = view.table;
-  shown_.is_recomputed = plan.kind == ViewPlan::Kind::kRecompute;
+      publisher_(std::move(parts.publisher)),
+      files_(std::move(parts.state_directory), plan_),
+      memory_(plan_, files_, std::move(parts.state_connection), mutex_,
+              {.most_bytes = options.most_bytes, .seal_after = view_.seal_after}),
+      restore_log_(parts.restore_log) {
+  shown_.name = view_.name;
+  shown_.table = view_.table;
+  shown_.is_recomputed = plan_.kind == ViewPlan::Kind::kRecompute;
 }
 
 // ---- apply thread ---------------------------------------------------------------------------------------------------
@@ -64,7 +80,7 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   if (!published.is_ok()) return fail(published.status());
   StateFiles::Loaded loaded;
   if (plan_.kind == ViewPlan::Kind::kAggregate) {
-    loaded = files_.load(reader);
+    loaded = files_.load(reader, options_.most_bytes);
     if (loaded.state) {
       const auto there = log.position_of(loaded.bronze.version);
       if (!there.is_ok() || *there != loaded.bronze) {
@@ -97,12 +113,77 @@ void ViewKeeper::fail(const Status& status) {
 
 void ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
   if (failed_ || !has_state()) return;
-  const Status status = try_catch_up(log, to, should_stop);
-  if (!status.is_ok() && status.code() != StatusCode::kCancelled) fail(status);
+  settle(try_catch_up(log, to, should_stop));
+}
+
+// What becomes of a state that could not be brought forward.
+void ViewKeeper::settle(const Status& status) {
+  if (status.is_ok() || status.code() == StatusCode::kCancelled) return;
+  if (is_too_large(status)) return give_up_state(status.detail().what);
+  if (!is_damaged(status)) return fail(status);
+  log::warn("views", "view {}: the state is built anew: {}", plan_.name, status.to_line());
+  drop_state();
+}
+
+void ViewKeeper::drop_state() {
+  std::unique_ptr<ViewState> gone;  // destroyed when nobody waits
+  const std::scoped_lock lock(mutex_);
+  gone = std::move(state_);
+}
+
+// ---- partitions that are damaged on disk ----
+
+bool ViewKeeper::restore_damaged() {
+  if (failed_ || !has_state() || !state_ || !has_damaged_.exchange(false)) return false;
+  const Status status = memory_.restore_lost(*state_, restorer());
+  if (!status.is_ok()) has_damaged_ = true;
+  settle(status);
+  return status.is_ok();
+}
+
+StateMemory::Restore ViewKeeper::restorer() {
+  return [this](const std::string& key) { return restore(key); };
+}
+
+// A partition of the state as it is at position_.
+Result<std::unique_ptr<PartitionState>> ViewKeeper::restore(const std::string& key) {
+  const auto gone = [](const Status& why) {
+    return Status(StatusCode::kCorruption, "view.state_damaged", "a partition cannot be made from bronze again")
+        .because(why.to_line());
+  };
+  INLET_RETURN_IF_ERROR(restore_log_.refresh());
+  if (restore_log_.table_id() != position_.table_id)
+    return gone({StatusCode::kNotFound, "view.bronze", "another table"});
+  auto files = restore_log_.files_at(position_.version);
+  if (!files.is_ok()) return files.status().code() == StatusCode::kNotFound ? gone(files.status()) : files.status();
+  const auto& partition = state_->partitions().at(key);
+  const auto& keys = state_->partition_keys();
+  std::erase_if(*files, [&](const lake::LiveFile& file) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!may_hold(file.partition_values, plan_.origins.event_columns[keys[i]], plan_.state.columns[keys[i]].type,
+                    partition.values[i]))
+        return true;
+    }
+    return false;
+  });
+  auto rows = state_->new_partition();
+  for (std::size_t begin = 0; begin < files->size(); begin += kFilesAtOnce) {
+    const auto end = std::min(begin + kFilesAtOnce, files->size());
+    const std::vector<lake::LiveFile> slice(files->begin() + static_cast<std::ptrdiff_t>(begin),
+                                            files->begin() + static_cast<std::ptrdiff_t>(end));
+    INLET_RETURN_IF_ERROR(restore_log_.with_events(slice, [&](const Events& events) -> Status {
+      return for_each_event_chunk(plan_, events,
+                                  [&](auto chunk) { return state_->merge_events_of(*rows, key, chunk); });
+    }));
+  }
+  if (rows->rows() == 0) return gone({StatusCode::kNotFound, "view.bronze", "bronze has no row of it"});
+  return rows;
 }
 
 Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
   if (!state_ || position_.table_id != log.table_id()) return rebuild(log, to, should_stop);
+  restore_damaged();
+  if (failed_ || !state_ || !has_state()) return Status::ok();
   while (position_.version < to) {
     if (should_stop()) return cancelled();
     const auto started = clock_.steady_now();
@@ -134,28 +215,31 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
 
 Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop) {
   const auto started = clock_.steady_now();
-  INLET_ASSIGN_OR_RETURN(const auto files, log.files_at(at));
+  INLET_ASSIGN_OR_RETURN(auto unordered, log.files_at(at));
   INLET_ASSIGN_OR_RETURN(const auto position, log.position_of(at));
+  const auto files = by_partition(std::move(unordered));
+  drop_state();  // of no use any more, and its memory is needed
   auto state = std::make_unique<ViewState>(plan_);
+  auto pass = StateMemory::begin(*state, {});
   for (std::size_t begin = 0; begin < files.size(); begin += kFilesAtOnce) {
     if (should_stop()) return cancelled();
     const auto end = std::min(begin + kFilesAtOnce, files.size());
     const std::vector<lake::LiveFile> slice(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                             files.begin() + static_cast<std::ptrdiff_t>(end));
-    INLET_RETURN_IF_ERROR(log.with_events(slice, [&](const Events& events) -> Status {
-      if (!goes_by_group(*state, events_in(slice)))
-        return for_each_event_chunk(plan_, events, [&](auto chunk) { return state->merge_events(chunk); });
-      INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan_, events));
-      return state->merge(partials);
-    }));
-    if (state->bytes() > options_.most_bytes) {
-      give_up_state();
-      return Status::ok();
-    }
+    const Status merged = log.with_events(slice, [&](const Events& events) -> Status {
+      INLET_ASSIGN_OR_RETURN(const auto partials, partials_of(*state, events, events_in(slice)));
+      return merge_into(*state, pass, events, partials ? &*partials : nullptr);
+    });
+    if (is_damaged(merged) && ++damaged_builds_ >= kMostDamagedBuilds)
+      return Status(StatusCode::kInternal, "view.state_disk", "what is written of the state cannot be read back")
+          .because(merged.to_line())
+          .fix("look at the disk that holds the lake");
+    INLET_RETURN_IF_ERROR(merged);
   }
+  damaged_builds_ = 0;
   {
     const std::scoped_lock lock(mutex_);
-    std::swap(state_, state);
+    state_ = std::move(state);
     replace_all_ = true;
     moved_to(position, started);
   }
@@ -167,39 +251,68 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
 }
 
 void ViewKeeper::apply(const Events& events, std::size_t rows, const BronzePosition& position) {
+  restore_damaged();
   if (failed_ || !has_state()) return;
   if (!state_ || position_.table_id != position.table_id || position.version.value != position_.version.value + 1)
     return;
-  const auto started = clock_.steady_now();
-  const Status merged = merge(events, rows, position, started);
-  if (merged.code() == StatusCode::kCancelled) return;
-  if (!merged.is_ok()) return fail(merged);
-  INLET_FAULT_POINT("views.after_apply");
-  if (state_->bytes() > options_.most_bytes) give_up_state();
+  const Status merged = merge(events, rows, position, clock_.steady_now());
+  if (merged.is_ok()) INLET_FAULT_POINT("views.after_apply");
+  settle(merged);
+}
+
+// A chunk at a time, with room made for each. `partials`: of the events; nullptr: they go one by one.
+Status ViewKeeper::merge_into(ViewState& state, StateMemory::Pass& pass, const Events& events,
+                              const GroupPartials* partials) {
+  const auto merge_chunk = [&](duckdb_data_chunk chunk, const std::function<Status()>& merge) {
+    return memory_.merge_chunk(state, pass, chunk, merge);
+  };
+  if (partials == nullptr) {
+    return for_each_event_chunk(plan_, events, [&](duckdb_data_chunk chunk) {
+      return merge_chunk(chunk, [&] { return state.merge_events(chunk); });
+    });
+  }
+  for (std::size_t i = 0; i < partials->rows.chunks(); ++i) {
+    const auto chunk = partials->rows.chunk(i);
+    INLET_RETURN_IF_ERROR(merge_chunk(chunk, [&] { return state.merge_partials(chunk); }));
+  }
+  for (std::size_t d = 0; d < partials->distinct.size(); ++d) {
+    for (std::size_t i = 0; i < partials->distinct[d].chunks(); ++i) {
+      const auto chunk = partials->distinct[d].chunk(i);
+      INLET_RETURN_IF_ERROR(merge_chunk(chunk, [&] {
+        state.merge_distinct(d, chunk);
+        return Status::ok();
+      }));
+    }
+  }
+  return Status::ok();
+}
+
+Result<std::optional<GroupPartials>> ViewKeeper::partials_of(const ViewState& state, const Events& events,
+                                                             std::size_t rows) const {
+  std::optional<GroupPartials> partials;
+  if (goes_by_group(state, rows)) {
+    INLET_ASSIGN_OR_RETURN(partials, GroupPartials::of(plan_, events));
+  }
+  return partials;
 }
 
 Status ViewKeeper::merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started) {
-  Status merged;
-  std::unique_lock lock(mutex_, std::defer_lock);
-  if (goes_by_group(*state_, rows)) {
-    INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan_, events));
-    lock.lock();
-    merged = state_->merge(partials);
-  } else {
-    lock.lock();
-    is_half_merged_ = true;
-    lock.unlock();
-    merged = for_each_event_chunk(plan_, events, [&](duckdb_data_chunk chunk) {
-      const std::scoped_lock chunk_lock(mutex_);
-      return state_->merge_events(chunk);
-    });
-    lock.lock();
-    is_half_merged_ = false;
-  }
+  INLET_ASSIGN_OR_RETURN(const auto partials, partials_of(*state_, events, rows));  // nobody waits for it
+  const auto set_half_merged = [&](bool is_half_merged) {
+    const std::scoped_lock lock(mutex_);
+    is_half_merged_ = is_half_merged;
+  };
+  set_half_merged(true);
+  auto pass = StateMemory::begin(*state_, restorer());
+  const Status merged = merge_into(*state_, pass, events, partials ? &*partials : nullptr);
   if (!merged.is_ok()) {
-    state_.reset();  // half merged: neither of this version nor of the one before
+    drop_state();  // half merged: neither of this version nor of the one before
+    set_half_merged(false);
     return merged;
   }
+  memory_.put_sealed_away(*state_, pass);
+  const std::scoped_lock lock(mutex_);
+  is_half_merged_ = false;
   moved_to(position, started);
   return Status::ok();
 }
@@ -212,20 +325,23 @@ void ViewKeeper::moved_to(const BronzePosition& position, SteadyTime started) {
   shown_.applied = position.version;
   shown_.rows = state_->rows();
   shown_.bytes = state_->bytes();
+  shown_.evicted_partitions = state_->partitions_on_disk();
   shown_.last_apply_time = microseconds(now - started);
   shown_.apply_time += shown_.last_apply_time;
 }
 
-void ViewKeeper::give_up_state() {
+void ViewKeeper::give_up_state(const std::string& why) {
   log::warn("views",
-            "view {}: its state is larger than resources.view_memory_limit; it is recomputed whole from now on, "
+            "view {}: its state does not fit in resources.view_memory_limit: {}; it is recomputed whole from now on, "
             "which is slower",
-            plan_.name);
+            plan_.name, why);
+  std::unique_ptr<ViewState> gone;  // destroyed when nobody waits
   const std::scoped_lock lock(mutex_);
   gave_up_state_ = true;
-  state_.reset();
+  gone = std::move(state_);
   shown_.is_recomputed = true;
   shown_.bytes = 0;
+  shown_.evicted_partitions = 0;
 }
 
 // ---- publish thread -------------------------------------------------------------------------------------------------
@@ -283,10 +399,17 @@ Status ViewKeeper::overtaken() {
   return Status::ok();
 }
 
+// A partition that is published as it stands on disk: immutable, whatever is merged meanwhile.
+struct ViewKeeper::OnDisk {
+  std::string key;
+  StoredPartitionPtr stored;
+};
+
 Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   const auto started = clock_.steady_now();
   Publisher::Request request;
   std::vector<duck::DataChunk> rows;
+  std::vector<OnDisk> on_disk;
   std::vector<std::string> handed_over;
   {
     const std::scoped_lock lock(mutex_);
@@ -296,7 +419,11 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
     for (auto& [key, partition] : state_->partitions()) {
       if (!replace_all_ && !partition.is_unpublished) continue;
       request.partitions.insert(partition.values);
-      for (auto& chunk : state_->rows_of(partition)) rows.push_back(std::move(chunk));
+      if (partition.is_on_disk()) {
+        on_disk.push_back({key, partition.stored});
+      } else {
+        for (auto& chunk : state_->rows_of(partition)) rows.push_back(std::move(chunk));
+      }
       partition.is_unpublished = false;
       handed_over.push_back(key);
     }
@@ -311,9 +438,22 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   for (const auto& chunk : rows) chunks.push_back(&chunk);
   auto& connection = publisher_.connection();
   connection.bind_chunks({plan_.state, chunks});
-  const Events state_rows(connection, "SELECT * FROM inlet_chunks()");
-  request.select = state_rows.over(plan_.final_sql);
+  // What is in memory first, then the partitions on disk one by one.
+  std::optional<Events> piece;
+  std::size_t next = 0;
+  request.next_rows = [&]() -> Result<std::optional<std::string>> {
+    if (!piece && !chunks.empty()) {
+      piece.emplace(connection, "SELECT * FROM inlet_chunks()");
+      return std::optional(piece->over(plan_.final_sql));
+    }
+    if (next == on_disk.size()) return std::optional<std::string>();
+    INLET_ASSIGN_OR_RETURN(auto select, files_.rows_select(*on_disk[next].stored));
+    ++next;
+    piece.emplace(connection, std::move(select));
+    return std::optional(piece->over(plan_.final_sql));
+  };
   auto outcome = publisher_.publish(request, should_stop);
+  if (outcome.status().detail().id == "sql.value" && piece) outcome = failed_to_publish(outcome.status(), *piece);
   connection.unbind_chunks();
 
   const bool is_published = outcome.is_ok() && outcome->kind == Publisher::Outcome::Kind::kPublished;
@@ -328,11 +468,68 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
     if (is_published && request.mode == Publisher::Mode::kReplaceAll) replace_all_ = false;
     if (outcome.is_ok() && outcome->kind == Publisher::Outcome::Kind::kNeedsAll) replace_all_ = true;
   }
+  if (is_damaged(outcome.status())) {
+    // Where one is damaged others may be: all of them are restored before the next try.
+    for (; next < on_disk.size(); ++next) {
+      if (!is_damaged(files_.rows_select(*on_disk[next].stored).status())) continue;
+      const std::scoped_lock lock(mutex_);
+      is_damaged_on_disk(on_disk[next]);
+    }
+    next_publish_ = clock_.steady_now() + options_.fastest_publish;
+    return Status::ok();  // once the apply thread has restored it
+  }
   INLET_RETURN_IF_ERROR(outcome.status());
   if (is_published) published_at(request.bronze, outcome->version, started);
   if (outcome->kind == Publisher::Outcome::Kind::kOvertaken)
     next_publish_ = clock_.steady_now() + options_.fastest_publish;
   return Status::ok();
+}
+
+// mutex_ is held.
+void ViewKeeper::is_damaged_on_disk(const OnDisk& partition) {
+  if (!state_) return;
+  const auto found = state_->partitions().find(partition.key);
+  if (found == state_->partitions().end() || found->second.stored != partition.stored) return;
+  found->second.is_lost = true;
+  has_damaged_ = true;
+}
+
+// The column and the group of the row that could not be computed: DuckDB tells the value only.
+Status ViewKeeper::failed_to_publish(const Status& status, const Events& rows) {
+  std::string keys;
+  for (std::size_t k = 0; k < plan_.keys; ++k) {
+    const std::string key = "k" + std::to_string(k);
+    keys += (k == 0 ? "" : " || ', ' || ") + duck::quote_literal(plan_.key_names[k] + " = ") + " || coalesce(CAST(" +
+            key + " AS VARCHAR), 'NULL')";
+  }
+  if (keys.empty()) keys = "'all rows'";
+  // TRY gives NULL where there is an error; the value itself is inside a list, so that its NULL is none.
+  const auto first_group = [&](const std::string& sql, const std::string& condition) -> std::optional<std::string> {
+    const auto found =
+        rows.query("SELECT " + keys + " FROM inlet_source WHERE TRY([" + sql + "]) IS NULL" + condition + " LIMIT 1");
+    if (!found.is_ok() || found->rows() == 0) return std::nullopt;
+    return found->text(0, 0);
+  };
+  const auto told = [&](const std::string& column, const std::string& group, const std::string& what) {
+    return Status(status.code(), "view.sum_overflow", what)
+        .at("view " + plan_.name + ", " + column + ", group (" + group + ")")
+        .because(status.detail().what);
+  };
+  const std::string& having = plan_.final_having;
+  if (!having.empty()) {
+    if (const auto group = first_group(having, "")) return told("HAVING", *group, "HAVING cannot be computed");
+  }
+  const std::string passes = having.empty() ? "" : " AND TRY(" + having + ")";
+  for (std::size_t i = 0; i < plan_.final_columns.size(); ++i) {
+    const auto& column = plan_.final_columns[i];
+    const auto group = first_group(column.sql, passes);
+    if (!group) continue;
+    const std::string& name = plan_.output[i].column.name;
+    if (!column.narrows) return told("column " + name, *group, "a value of " + name + " cannot be computed");
+    return told("column " + name, *group, "a value of " + name + " does not fit BIGINT")
+        .fix("write CAST(… AS DECIMAL(38,0)) AS " + name + " in the view");
+  }
+  return status;
 }
 
 Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_stop) {
@@ -365,7 +562,7 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
   }
   Publisher::Outcome outcome;
   INLET_RETURN_IF_ERROR(log.with_events(files, [&](const Events& events) -> Status {
-    request.select = events.over(plan_.final_sql);
+    request.next_rows = Publisher::rows_of(events.over(plan_.final_sql));
     request.select_connection = &events.connection();
     INLET_ASSIGN_OR_RETURN(outcome, publisher_.publish(request, should_stop));
     return Status::ok();
@@ -385,7 +582,7 @@ Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_s
   INLET_ASSIGN_OR_RETURN(request.bronze, log.position_of(log.newest()));
   Publisher::Outcome outcome;
   INLET_RETURN_IF_ERROR(log.with_events(files, [&](const Events& events) -> Status {
-    request.select = events.over(plan_.reference_sql);
+    request.next_rows = Publisher::rows_of(events.over(plan_.reference_sql));
     request.select_connection = &events.connection();
     INLET_ASSIGN_OR_RETURN(outcome, publisher_.publish(request, should_stop));
     return Status::ok();
@@ -409,13 +606,17 @@ void ViewKeeper::save(duck::Connection& connection, bool now) {
   const auto took = clock_.steady_now() - started;
   next_save_ =
       clock_.steady_now() + std::max<std::chrono::steady_clock::duration>(options_.fastest_save, took * kSavePace);
-  if (saved.is_ok()) return;
-  // A cache that cannot be written costs time at the next start, and nothing else.
-  log::warn("views", "view {}: the state cannot be saved: {}", plan_.name, saved.to_line());
   const std::scoped_lock lock(mutex_);
-  has_unsaved_ = true;
-  if (!state_) return;
-  for (auto& [key, partition] : state_->partitions()) partition.is_unsaved = true;
+  if (!saved.is_ok()) {
+    // A cache that cannot be written costs time at the next start, and nothing else.
+    log::warn("views", "view {}: the state cannot be saved: {}", plan_.name, saved.to_line());
+    has_unsaved_ = true;
+    if (pending.damaged) {
+      const auto& partition = pending.partitions[*pending.damaged];
+      is_damaged_on_disk({partition.key, partition.stored});
+    }
+  }
+  if (state_) StateFiles::note_written(*state_, pending);
 }
 
 // ---- any thread -----------------------------------------------------------------------------------------------------

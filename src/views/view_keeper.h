@@ -3,6 +3,8 @@
 //   apply thread     start, catch_up, apply       state(V) + events of V+1 → state(V+1)
 //   publish thread   publish_if_due, save_if_due  what changed since → the view's table, the state's files
 //
+// A partition of the state is in memory, or on disk where it was left out of memory (state_memory.h).
+//
 // Invariants: the state reflects exactly the bronze versions up to its position, each once (rule 6). What was handed to
 // a publish that did not happen counts as unpublished again. A view that fails stops alone and keeps its reason.
 #pragma once
@@ -21,6 +23,7 @@
 #include "views/bronze_log.h"
 #include "views/publisher.h"
 #include "views/state_files.h"
+#include "views/state_memory.h"
 #include "views/view_plan.h"
 #include "views/view_state.h"
 
@@ -35,6 +38,7 @@ struct ViewStatus {
   std::chrono::milliseconds behind{0};    // for how long the table has not shown what is committed
   std::size_t rows = 0;                   // of the state
   std::size_t bytes = 0;                  // of the state, in memory
+  std::size_t evicted_partitions = 0;     // of the state, on disk only
   std::chrono::microseconds last_apply_time{0};
   std::chrono::microseconds last_publish_time{0};
   std::chrono::microseconds apply_time{0};  // in all
@@ -59,12 +63,20 @@ class ViewKeeper {
   struct Options {
     std::chrono::milliseconds fastest_publish{500};
     std::chrono::milliseconds fastest_save{2000};
-    std::size_t most_bytes = 1U << 30U;  // of the state; a larger one is given up, and the view recomputed
+    /// Of the state, in memory. What one batch touches must fit: otherwise the view is recomputed from then on.
+    std::size_t most_bytes = 1U << 30U;
     std::function<void(const PublishedEvent&)> on_published;  // publish thread, after every publish
   };
-  /// `plan` outlives it.
-  ViewKeeper(const config::ViewConfig& view, const ViewPlan& plan, Publisher publisher, StateFiles files,
-             const Options& options, const Clock& clock);
+  struct Parts {
+    const config::ViewConfig& view;
+    const ViewPlan& plan;
+    Publisher publisher;
+    std::string state_directory;
+    duck::Connection state_connection;  // for what goes to disk and comes back while events are merged
+    BronzeLog& restore_log;             // apply thread's: for what is damaged there
+  };
+  /// `plan` and `restore_log` outlive it.
+  ViewKeeper(Parts parts, const Options& options, const Clock& clock);
 
   const std::string& name() const { return plan_.name; }
 
@@ -76,6 +88,12 @@ class ViewKeeper {
   /// The events of exactly the version after the state's; any other position is passed over (catch_up will see to it).
   /// `rows`: how many events there are.
   void apply(const Events& events, std::size_t rows, const BronzePosition& position);
+
+  /// Ends what restore_damaged(), start() and apply() read and write of the state; from any thread.
+  void interrupt() { memory_.interrupt(); }
+  /// Makes partitions of the state again that the publish thread found damaged on disk. Also by the publish thread
+  /// once the apply thread has ended. False: there was none, or it could not be done.
+  bool restore_damaged();
 
   /// True when the state is not yet at `version`.
   bool is_behind(TableVersion version) const { return has_state() && !failed_ && position_.version < version; }
@@ -96,16 +114,27 @@ class ViewKeeper {
 
   bool has_state() const { return plan_.kind == ViewPlan::Kind::kAggregate && !gave_up_state_; }
   Status try_catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
+  void settle(const Status& status);
+  StateMemory::Restore restorer();
+  Result<std::unique_ptr<PartitionState>> restore(const std::string& key);
+  Status merge_into(ViewState& state, StateMemory::Pass& pass, const Events& events, const GroupPartials* partials);
+  /// nullopt: the events go one by one.
+  Result<std::optional<GroupPartials>> partials_of(const ViewState& state, const Events& events,
+                                                   std::size_t rows) const;
+  void drop_state();
   Status rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop);
   /// Merges, then moves: nobody is shown rows of one version under the number of another. `rows`: about how many
   /// events.
   Status merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started);
   void moved_to(const BronzePosition& position, SteadyTime started);  // mutex_ is held
   void fail(const Status& status);
-  void give_up_state();
+  void give_up_state(const std::string& why);
 
   void publish(BronzeLog& log, const ShouldStop& should_stop, bool now);
   Status publish_state(const ShouldStop& should_stop);
+  struct OnDisk;
+  void is_damaged_on_disk(const OnDisk& partition);
+  Status failed_to_publish(const Status& status, const Events& rows);
   Status publish_appended(BronzeLog& log, const ShouldStop& should_stop);
   Status publish_recomputed(BronzeLog& log, const ShouldStop& should_stop);
   void published_at(const BronzePosition& position, TableVersion table_version, SteadyTime started);
@@ -118,9 +147,11 @@ class ViewKeeper {
   const Options options_;
   const Clock& clock_;
   Publisher publisher_;  // publish thread's, after start
-  StateFiles files_;     // publish thread's, after start
+  StateFiles files_;     // the publish thread saves by it, after start
   std::atomic<bool> failed_{false};
   std::atomic<bool> gave_up_state_{false};
+  std::atomic<bool> has_damaged_{false};  // a partition on disk could not be read
+  int damaged_builds_ = 0;                // apply thread's: in a row
 
   mutable std::mutex mutex_;                 // held over a merge and over the copying of rows, never over SQL or I/O
   std::unique_ptr<ViewState> state_;         // guarded by mutex_; changed by the apply thread only
@@ -131,6 +162,9 @@ class ViewKeeper {
   std::optional<SteadyTime> behind_since_;   // guarded by mutex_
   bool has_unsaved_ = false;                 // guarded by mutex_
   ViewStatus shown_;                         // guarded by mutex_
+
+  StateMemory memory_;      // apply thread's
+  BronzeLog& restore_log_;  // apply thread's
 
   SteadyTime next_publish_;  // publish thread's
   SteadyTime next_save_;     // publish thread's

@@ -90,6 +90,15 @@ struct ViewPlan {
   /// Over rows of the state (k0, …, p0, …, d0, …): the output columns, HAVING applied. kAppend: over events.
   std::string final_sql;
 
+  /// What final_sql is made of, for the group that a failure is to be told with.
+  struct FinalColumn {
+    std::string sql;
+    bool narrows = false;  // HUGEINT to BIGINT: a sum that may not fit
+  };
+  std::vector<FinalColumn> final_columns;
+  std::string final_having;            // empty: none
+  std::vector<std::string> key_names;  // per key: the output column that shows it, or its SQL
+
   /// Over all events of a bronze version: the same rows as final_sql over the state, by DuckDB alone. What `verify`
   /// compares with, and what kRecompute runs.
   std::string reference_sql;

@@ -1,10 +1,12 @@
-// The state of one aggregating view: a PartitionState for each of the view's partitions, and what of it has changed
-// since it was last published and last saved. Not thread safe: view_keeper.h holds the lock.
+// The state of one aggregating view: a PartitionState for each of the view's partitions, in memory or on disk, and what
+// of it has changed since it was last published and last written. Not thread safe: view_keeper.h holds the lock.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "duck/database.h"
 #include "views/bronze_log.h"
 #include "views/partition_state.h"
+#include "views/stored_partition.h"
 #include "views/view_plan.h"
 
 namespace inlet::views {
@@ -40,17 +43,24 @@ Status for_each_event_chunk(const ViewPlan& plan, const Events& events,
 class ViewState {
  public:
   struct Partition {
-    Partition(const ViewPlan& plan, const KeyCodec& keys) : rows(plan, keys) {}
-    PartitionState rows;
+    std::unique_ptr<PartitionState> rows;  // nullptr: on disk only, as `stored` has it
     PartitionValues values;
     bool is_unpublished = true;
-    bool is_unsaved = true;
+    StoredPartitionPtr stored;  // how it was last written; nullptr: never
+    bool is_changed = true;     // since then
+    bool is_lost = false;       // `stored` cannot be read
+    std::uint64_t touched = 0;  // the chunk that was merged into it last: larger is later
+    std::size_t bytes = 0;      // of `rows`
+
+    bool is_on_disk() const { return rows == nullptr; }
   };
 
   /// `plan` outlives it. Precondition: plan.kind is kAggregate. A view without keys has its one row from the start.
   explicit ViewState(const ViewPlan& plan);
   ViewState(const ViewState&) = delete;
   ViewState& operator=(const ViewState&) = delete;
+
+  // ---- merging. Precondition: the partitions of the rows are in memory, or new (partitions_on_disk_of) ----
 
   /// Merges rows of the plan's group_sql, or rows of a state of the same plan without its distinct counts.
   /// InvalidArgument "view.sum_overflow" names the group; the state is then of no use any more.
@@ -62,6 +72,38 @@ class ViewState {
 
   Status merge(const GroupPartials& partials);
 
+  // ---- memory and disk ----
+
+  /// What a chunk of any of those rows needs.
+  struct Needed {
+    std::vector<std::string> partitions;  // every one there is, by key, each once
+    std::vector<std::string> on_disk;     // of them
+    std::size_t bytes = 0;                // of all, loaded
+  };
+  Needed needed_by(duckdb_data_chunk rows);
+  bool has_any_on_disk() const { return on_disk_ > 0; }
+  std::size_t partitions_on_disk() const { return on_disk_; }
+
+  /// Without rows, but for the one row of a view without keys.
+  std::unique_ptr<PartitionState> new_partition() const;
+  /// Merges rows as merge_partials() takes them into a partition that stands apart. Corruption: one of them belongs
+  /// to another than `key`.
+  Status merge_saved(PartitionState& partition, const std::string& key, duckdb_data_chunk rows);
+  /// Of rows as merge_events() takes them, merges those of `key`.
+  Status merge_events_of(PartitionState& partition, const std::string& key, duckdb_data_chunk rows);
+
+  /// Makes a partition known that is on disk.
+  void add_on_disk(const std::string& key, PartitionValues values, StoredPartitionPtr stored, std::uint64_t touched);
+  /// Precondition: it is on disk.
+  void put_in_memory(const std::string& key, std::unique_ptr<PartitionState> rows, bool is_changed);
+  /// Precondition: it has not changed since it was stored. What was in memory, to be destroyed where nobody waits.
+  std::unique_ptr<PartitionState> take_out_of_memory(const std::string& key);
+
+  /// The number of the last chunk that was merged.
+  std::uint64_t last_chunk() const { return chunk_; }
+  /// Tells this state from every other one of the process.
+  std::uint64_t id() const { return id_; }
+
   /// By the bytes of the partition's columns. Pointers stay valid.
   std::map<std::string, Partition>& partitions() { return partitions_; }
   const std::map<std::string, Partition>& partitions() const { return partitions_; }
@@ -69,26 +111,43 @@ class ViewState {
   std::size_t rows() const;
   /// Rows and distinct values.
   std::size_t entries() const;
-  std::size_t bytes() const;
-  /// All rows of one partition, as columns of plan.state.
+  /// In memory.
+  std::size_t bytes() const { return bytes_; }
+  /// All rows of one partition that is in memory, as columns of plan.state.
   std::vector<duck::DataChunk> rows_of(const Partition& partition) const;
+
+  const std::vector<std::size_t>& partition_keys() const { return partition_keys_; }
 
  private:
   Status merge_chunk(duckdb_data_chunk rows, const Schema& schema);
+  Status merge_run(PartitionState& partition, std::size_t begin, const std::vector<VectorReader>& columns);
+  Status merge_apart(PartitionState& partition, const std::string& key, duckdb_data_chunk rows, const Schema& schema,
+                     bool skips_others);
+  const std::string& partition_key(const std::vector<VectorReader>& columns, std::size_t row);
   Partition& partition_of(const std::vector<VectorReader>& columns, std::size_t row);
+  void begin_chunk();
+  void touch(Partition& partition);
+  void end_chunk();
+  void measure(Partition& partition);
   PartitionValues values_of(std::string_view key) const;
+  std::string columns_of(std::size_t state_column) const;
   std::string group_text(std::string_view key) const;
 
   const ViewPlan& plan_;
+  const std::uint64_t id_;
   const KeyCodec keys_;
   const Schema key_schema_;
   const Schema partial_schema_;              // k0…, p0…
   const Schema event_schema_;                // k0…, p0…, v0…
   std::vector<std::size_t> partition_keys_;  // indices into the keys
   std::map<std::string, Partition> partitions_;
+  std::size_t bytes_ = 0;
+  std::size_t on_disk_ = 0;
+  std::uint64_t chunk_ = 0;
   Partition* last_ = nullptr;  // rows come in runs of one partition
   std::string last_key_;
   // Room that is used again.
+  std::vector<Partition*> touched_;  // by the chunk that is being merged
   std::string partition_key_;
   std::string key_;
   std::vector<std::uint32_t> rows_of_run_;

@@ -151,12 +151,10 @@ def test_wrong_tokens_take_as_long_as_right_ones_begun(guarded):
 
     def median(token: str) -> float:
         took = []
-        with live.Connection(guarded.address) as connection:
-            for _ in range(60):
-                connection.send(guarded.request("GET", "/api/v1/views", {"Authorization": f"Bearer {token}"}))
-                started = time.perf_counter()
-                assert connection.response().status == 403
-                took.append(time.perf_counter() - started)
+        for _ in range(60):
+            started = time.perf_counter()
+            assert guarded.ask("/api/v1/views", headers={"Authorization": f"Bearer {token}"}).status == 403
+            took.append(time.perf_counter() - started)
         return sorted(took)[len(took) // 2]
 
     times = [median("x" * len(TOKEN)), median(TOKEN[:-1] + "y")]
@@ -216,7 +214,7 @@ def probe(served: Live) -> list[str]:
     for data in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", served.request("POST", "/api/v1/status", {"Content-Length": "5"}) + b"hello"):
         answers += [str(response) for response in live.exchange(served.address, data).responses]
     with served.events() as stream:
-        answers += [str(stream.headers), *(stream.next().data for _ in range(3))]
+        answers += [str(stream.headers), stream.until(lambda e: e.kind == "status")[-1].data]
     return answers
 
 
@@ -263,7 +261,6 @@ def test_no_secret_is_told(binary, tmp_path, given, form):
 @pytest.mark.parametrize(
     "wrong",
     [
-        "source.kafka.kafka.sasl.mechanism=NONSENSE",
         "source.kafka.kafka.security.protocol=NONSENSE",
         "source.kafka.kafka.no.such.key=1",
         "source.kafka.kafka.enable.idempotence=true",

@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import collections
 import datetime
+import json
+import os
 import pathlib
 import signal
+import time
 import urllib.parse
 
 import deltalake
 import pytest
 
 import delta_log
+import duckdb_reader
 import generator
+import oracle
 import silver
 from generator import UNLIMITED
 from program import EXIT_OK, EXIT_RUNTIME, EXIT_USAGE, SMALL_BATCHES, Program, sets
@@ -259,16 +264,203 @@ def test_a_restore_that_cannot_be_right_is_refused(program, lake):
     assert error["id"] == "lake.files_gone" and newest(lake) == last + 1
 
 
+# --- compaction and clean-up ---
+
+
+def optimize(program, lake, *arguments, code: int = EXIT_OK) -> dict:
+    done = program.run("optimize", program.pipeline, "--json", "--lake", lake, *arguments, timeout=60).expect(code)
+    return {table["table"]: table for table in done.json()["tables"]}
+
+
+def vacuum(program, lake, *arguments, code: int = EXIT_OK) -> dict:
+    done = program.run("vacuum", program.pipeline, "--json", "--lake", lake, *arguments, timeout=60).expect(code)
+    return {table["table"]: table for table in done.json()["tables"]}
+
+
+def data_files(lake, table: str = BRONZE) -> set[pathlib.Path]:
+    return {p for p in (lake / table).rglob("*.parquet") if "_delta_log" not in p.parts}
+
+
+def live_files(lake, version: int | None = None, table: str = BRONZE) -> set[pathlib.Path]:
+    uris = deltalake.DeltaTable(str(lake / table), version=version).file_uris()
+    return {pathlib.Path(urllib.parse.unquote(uri.removeprefix("file://"))) for uri in uris}
+
+
+def duckdb_count(lake, table: str = BRONZE) -> int:
+    return duckdb_reader.connect().execute(f"SELECT count(*) FROM delta_scan('{lake / table}')").fetchone()[0]
+
+
+def age(paths, seconds: float) -> None:
+    for path in paths:
+        os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+
+def test_optimize_changes_files_and_no_row(program, lake):
+    run_views(program, lake, 4000)
+    before, rows, markers = newest(lake), rows_at(lake), delta_log.newest_transactions(lake / BRONZE)
+    planned = optimize(program, lake, "--dry-run")
+    assert planned[BRONZE]["removed_files"] > 5 and newest(lake) == before
+    done = optimize(program, lake)
+    assert done[BRONZE]["removed_files"] == planned[BRONZE]["removed_files"]
+    assert done[BRONZE]["rows"] == rows.total() and done[BRONZE]["given_up"] == 0
+    assert rows_at(lake) == rows == rows_at(lake, before) and duckdb_count(lake) == rows.total()
+    assert delta_log.newest_transactions(lake / BRONZE) == markers
+    days = {path.parent.name for path in live_files(lake)}
+    assert len(live_files(lake)) == len(days) == done[BRONZE]["added_files"]
+
+    commit = delta_log.read(lake / BRONZE)[done[BRONZE]["version"]]
+    assert commit.info["operation"] == "OPTIMIZE" and not commit.transactions
+    assert sum(add.statistics["numRecords"] for add in commit.adds) == rows.total()
+    assert all(add.statistics["minValues"]["_offset"] <= add.statistics["maxValues"]["_offset"] for add in commit.adds)
+    lines = (lake / BRONZE / "_delta_log" / f"{commit.version:020}.json").read_text().splitlines()
+    actions = [action for line in lines for kind, action in json.loads(line).items() if kind in ("add", "remove")]
+    assert actions and not any(action["dataChange"] for action in actions)
+    assert optimize(program, lake)[BRONZE]["groups"] == 0
+
+    # The views are what they were, and go on from there without being built anew.
+    verify(program, lake)
+    silver.assert_exact(lake)
+    more = run_views(program, lake, 6000)
+    assert "built" not in more.stderr, more
+    verify(program, lake)
+    silver.assert_exact(lake)
+
+
+def test_vacuum_deletes_what_nobody_needs_and_nothing_else(program, lake):
+    run_views(program, lake, 3000)
+    before, rows = newest(lake), rows_at(lake)
+    optimize(program, lake)
+    run_views(program, lake, 4000)
+    now, live = rows_at(lake), live_files(lake)
+    assert vacuum(program, lake)[BRONZE]["deleted_files"] == 0, "a week is not over"
+    assert rows_at(lake, before) == rows
+    planned = vacuum(program, lake, "--retain", "0s", "--dry-run")
+    assert planned[BRONZE]["deleted_files"] > 5 and rows_at(lake, before) == rows
+    done = vacuum(program, lake, "--retain", "0s")
+    assert done[BRONZE]["deleted_files"] == planned[BRONZE]["deleted_files"]
+    assert data_files(lake) == live and rows_at(lake) == now and duckdb_count(lake) == now.total()
+    gone = program.run("query", program.pipeline, "SELECT 1", "--json", "--lake", lake, "--at", f"{BRONZE}={before}")
+    error = gone.expect(EXIT_RUNTIME).error()
+    assert error["id"] == "lake.files_gone" and f"to {newest(lake)}" in error["fix"]
+    verify(program, lake)
+    run_views(program, lake, 4500)
+    verify(program, lake)
+    silver.assert_exact(lake)
+
+
+def test_vacuum_keeps_what_a_view_that_is_behind_still_reads(program, lake):
+    run_views(program, lake, 2000)
+    program.ingest(lake, *generator.EVENTS, *UNLIMITED, "--events", 5000).expect(EXIT_OK)
+    reflected = silver.reflects(lake, "ventes_par_pays")
+    assert reflected < newest(lake)
+    optimize(program, lake)
+    rows = rows_at(lake, reflected)
+    kept = vacuum(program, lake, "--retain", "0s")
+    assert kept[BRONZE]["kept_files"] > 0
+    assert rows_at(lake, reflected) == rows
+    verify(program, lake)
+    done = run_views(program, lake, 5500)
+    assert "built" not in done.stderr, done
+    verify(program, lake)
+    silver.assert_exact(lake)
+    assert vacuum(program, lake, "--retain", "0s")[BRONZE]["deleted_files"] > 0
+    assert data_files(lake) == live_files(lake)
+
+
+def test_vacuum_leaves_young_files_of_nobody_alone(program, lake):
+    program.ingest(lake, *generator.EVENTS, *UNLIMITED, "--events", 600).expect(EXIT_OK)
+    orphan = lake / BRONZE / "jour=2025-01-01" / "part-of-a-writer.parquet"
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"PAR1")
+    assert vacuum(program, lake, "--retain", "0s")[BRONZE]["deleted_files"] == 0
+    age([orphan], 2 * 3600)
+    with program.start_ingest(lake, *generator.EVENTS, *sets("source.generator.rate=200")) as running:
+        running.wait_until(lambda: oracle.events_committed(lake) > 650, 20, "a commit")
+        assert vacuum(program, lake, "--retain", "0s")[BRONZE]["deleted_files"] == 1, "the run began after it"
+        young = orphan.with_name("part-younger.parquet")
+        young.write_bytes(b"PAR1")
+        time.sleep(0.1)
+        assert vacuum(program, lake, "--retain", "0s")[BRONZE]["deleted_files"] == 0
+        running.signal(signal.SIGTERM)
+        running.wait(10).expect(EXIT_OK)
+    assert young.exists() and not orphan.exists()
+
+
+def test_a_cleaned_log_is_read_by_everybody_and_gone_on_with(program, lake):
+    run_views(program, lake, 8000)
+    log = lake / BRONZE / "_delta_log"
+    rows, markers = rows_at(lake), delta_log.newest_transactions(lake / BRONZE)
+    last = newest(lake)
+    age(log.glob("*.json"), 40 * 86400)
+    planned = vacuum(program, lake, "--dry-run")[BRONZE]["log"]
+    done = vacuum(program, lake)[BRONZE]["log"]
+    assert done == planned and 0 < done["oldest_version"] <= last and done["deleted_files"] >= done["oldest_version"]
+    names = {int(path.name[:20]) for path in log.glob("*.json")}
+    assert names == set(range(done["oldest_version"], last + 1))
+    assert rows_at(lake) == rows and duckdb_count(lake) == rows.total()
+    assert rows_at(lake, done["oldest_version"]).total() > 0
+    error = program.run(
+        "query", program.pipeline, "SELECT 1", "--json", "--lake", lake, "--at", f"{BRONZE}={done['oldest_version'] - 1}"
+    ).expect(EXIT_RUNTIME).error()
+    assert error["id"] == "lake.no_version" and f"from {done['oldest_version']}" in error["fix"]
+    verify(program, lake)
+    run_views(program, lake, 9000)
+    verify(program, lake)
+    after = deltalake.DeltaTable(str(lake / BRONZE))
+    assert {app: after.transaction_version(app) is not None for app in markers} == dict.fromkeys(markers, True)
+    positions = positions_at(lake)
+    assert len(positions) == len(set(positions)) and set(p for p in positions) >= set(positions_at(lake, last))
+
+
+def test_readers_beside_a_run_and_a_looping_optimize_never_miss_a_file(program, lake):
+    """A run appends, optimize loops; delta-rs and DuckDB read all the while."""
+    seconds = float(os.environ.get("INLET_UPKEEP_SECONDS") or 12)
+    arguments = ["run", program.pipeline, "--lake", lake, *sets(*SMALL_BATCHES), *generator.EVENTS, *sets("source.generator.rate=5000")]
+    counts: dict[str, list[int]] = {"delta-rs": [], "duckdb": []}
+    optimized = []
+    with program.start(*arguments) as running:
+        running.wait_until(lambda: newest_or_none(lake) > 5, 30, "five versions")
+        ends = time.monotonic() + seconds
+        connection = duckdb_reader.connect()
+        while time.monotonic() < ends:
+            optimized.append(optimize(program, lake)[BRONZE])
+            read = deltalake.DeltaTable(str(lake / BRONZE)).to_pyarrow_table(columns=["_offset", "_partition"])
+            positions = set(zip(read["_partition"].to_pylist(), read["_offset"].to_pylist()))
+            assert len(positions) == read.num_rows, "a row twice"
+            counts["delta-rs"].append(read.num_rows)
+            counts["duckdb"].append(connection.execute(f"SELECT count(*) FROM delta_scan('{lake / BRONZE}')").fetchone()[0])
+        running.signal(signal.SIGTERM)
+        done = running.wait(20).expect(EXIT_OK)
+    for reader, seen in counts.items():
+        assert seen == sorted(seen) and len(seen) >= 2 and seen[-1] > seen[0], (reader, seen)
+    assert sum(round["groups"] for round in optimized) > 0
+    assert "conflict" not in done.stderr.lower(), done
+    program.run("run", program.pipeline, "--lake", lake, "--only", "views", "--until", "caught-up", timeout=60).expect(EXIT_OK)
+    verify(program, lake)
+    silver.assert_exact(lake)
+
+
+def newest_or_none(lake) -> int:
+    return delta_log.version(lake / BRONZE)
+
+
 # --- killed ---
 
 # Points that only these commands pass; test_crash.py knows them from here.
-POINTS = ("tables.before_restore",)
+POINTS = (
+    "tables.before_restore",
+    "tables.before_compaction_parquet",
+    "tables.before_compaction_commit",
+    "tables.after_compaction_commit",
+    "tables.before_vacuum_file",
+    "tables.before_log_clean_up",
+)
 
 
 def test_a_restore_that_is_killed_is_done_whole_or_not_at_all(program, lake):
     program.ingest(lake, *generator.EVENTS, *UNLIMITED, "--events", 3000).expect(EXIT_OK)
     then = newest(lake) // 2
-    for point in (*POINTS, "lake.before_commit_link", "lake.after_commit_link", "lake.after_commit_dirsync"):
+    for point in ("tables.before_restore", "lake.before_commit_link", "lake.after_commit_link", "lake.after_commit_dirsync"):
         before, rows = newest(lake), rows_at(lake)
         done = restore_killed(program, lake, then, point)
         assert done.code == -signal.SIGKILL, done
@@ -284,3 +476,44 @@ def test_a_restore_that_is_killed_is_done_whole_or_not_at_all(program, lake):
 def restore_killed(program, lake, to: int, point: str):
     arguments = ("restore", program.pipeline, BRONZE, "--to", str(to), "--lake", lake)
     return program.run(*arguments, env={"INLET_KILL_AT": f"{point}:1"})
+
+
+def test_an_optimize_or_vacuum_that_is_killed_harms_nothing(program, lake):
+    """At every point it passes: no row is lost or repeated, and the next one finishes the work.
+
+    INLET_UPKEEP_PASSAGES says at which passages, "1" by default.
+    """
+    events = 2000
+    run_views(program, lake, events)
+    for passage in map(int, os.environ.get("INLET_UPKEEP_PASSAGES", "1").split(",")):
+        for command, points in {
+            "optimize": [
+                "tables.before_compaction_parquet",
+                "tables.before_compaction_commit",
+                "tables.after_compaction_commit",
+                "lake.after_sync_files",
+                "lake.before_commit_link",
+                "lake.after_commit_link",
+            ],
+            "vacuum": ["tables.before_vacuum_file", "tables.before_log_clean_up", "lake.before_log_remove"],
+        }.items():
+            for point in points:
+                events += 300
+                run_views(program, lake, events)
+                if command == "vacuum":
+                    optimize(program, lake)
+                    age((lake / BRONZE / "_delta_log").glob("*.json"), 40 * 86400)
+                rows = rows_at(lake)
+                extra = ("--retain", "0s") if command == "vacuum" else ()
+                killed = program.run(command, program.pipeline, "--lake", lake, *extra, env={"INLET_KILL_AT": f"{point}:{passage}"})
+                assert killed.code in (-signal.SIGKILL, EXIT_OK), killed
+                assert passage > 1 or killed.code == -signal.SIGKILL, f"{point} was never reached"
+                assert rows_at(lake) == rows and duckdb_count(lake) == rows.total()
+    verify(program, lake)
+    silver.assert_exact(lake)
+    optimize(program, lake)
+    run_views(program, lake, events + 300)  # the views read no version before the optimize any more
+    age(data_files(lake) - live_files(lake), 3 * 3600)
+    vacuum(program, lake, "--retain", "0s")
+    assert data_files(lake) == live_files(lake), "what the killed ones left is gone"
+    verify(program, lake)

@@ -79,6 +79,10 @@ class FakeTable final : public lake::Table {
   Result<lake::HistoryEntry> history_entry(TableVersion version) override { return lake::HistoryEntry{version}; }
   Result<lake::VersionRange> versions() override { return lake::VersionRange{{0}, log_->newest.version_}; }
   Result<lake::SnapshotPtr> snapshot_at(TableVersion /*version*/) override { return lake::SnapshotPtr(seen_); }
+  Result<std::vector<lake::Tombstone>> tombstones() override { return std::vector<lake::Tombstone>(); }
+  Result<lake::CleanedLog> clean_log(Timestamp, std::optional<TableVersion>, bool) override {
+    return lake::CleanedLog();
+  }
 
  private:
   std::string name_;

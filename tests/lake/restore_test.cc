@@ -13,7 +13,7 @@ class RestoreTest : public RowsTest {
     return {{"offsets:" + partition, range}};
   }
   Result<Restored> restore_to(std::int64_t version) {
-    return restore(*table_, {version}, [] { return false; });
+    return restore(*lake_, *table_, {version}, [] { return false; });
   }
   static std::string text(const SourceRanges& all) {
     std::string line;

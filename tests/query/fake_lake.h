@@ -91,6 +91,10 @@ class FakeTable : public lake::Table {
       return Status(StatusCode::kNotFound, "lake.no_version", "no version " + std::to_string(version.value));
     return lake::SnapshotPtr(found->second);
   }
+  Result<std::vector<lake::Tombstone>> tombstones() override { return std::vector<lake::Tombstone>(); }
+  Result<lake::CleanedLog> clean_log(Timestamp, std::optional<TableVersion>, bool) override {
+    return lake::CleanedLog();
+  }
 
  private:
   std::string name_;

@@ -72,6 +72,16 @@ TEST_F(QueryAtTest, a_statement_names_versions_beside_each_other) {
   EXPECT_EQ(session_->tables().value().size(), 1U) << "versions are no tables of the lake";
 }
 
+TEST_F(QueryAtTest, however_many_versions_are_asked_for_each_is_right) {
+  for (int i = 0; i < 3; ++i) append_rows(i * 30, 30);
+  open();
+  for (int round = 0; round < 150; ++round) {
+    const std::string zeros(static_cast<std::size_t>(round), '0');
+    ASSERT_EQ(one("SELECT count(*) FROM \"sales@v" + zeros + "2\""), "60") << round;
+  }
+  EXPECT_EQ(one(kCount), "90|2");
+}
+
 TEST_F(QueryAtTest, what_is_not_there_is_refused_with_what_is) {
   append_rows(0, 3);
   open();

@@ -25,7 +25,7 @@ TEST(LiveStatusTest, a_running_pipeline_is_told_as_the_contract_of_the_page_has_
       {"name": "silver/par_pays", "version": 9, "files": 5, "bytes": 11900, "rows": null}],
     "views": [
       {"name": "par_pays", "state": "behind", "bronze_version": 11, "published_version": 9, "lag_versions": 1,
-       "freshness_ms": 340.0, "rows": null, "publish_ms": 11.2, "apply_ms": 3.1, "error": null}],
+       "freshness_ms": 340.0, "rows": null, "evicted_partitions": 0, "publish_ms": 11.2, "apply_ms": 3.1, "error": null}],
     "expectations": [{"name": "montant_positif", "failed": 3}],
     "process": {"rss_bytes": 187400000, "cpu_s": 12.5}})"));
 }

@@ -1,11 +1,14 @@
-// Random events, random views, random cuts into batches, restarts in between: the state always says what the view's own
-// SQL says of all events at once. A failure prints its seed; INLET_DIFFERENTIAL_SEED=N runs that case alone, and
-// INLET_DIFFERENTIAL_CASES=N as many as wanted from there on.
+// Random events, random views, random cuts into batches, partitions that go to disk and come back, or are damaged
+// there, restarts in between: the state always says what the view's own SQL says of all events at once. A failure
+// prints its seed; INLET_DIFFERENTIAL_SEED=N runs that case alone, and INLET_DIFFERENTIAL_CASES=N as many as wanted
+// from there on.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <mutex>
 #include <random>
 #include <string>
 #include <vector>
@@ -14,6 +17,7 @@
 #include "views/planner.h"
 #include "views/sample_check.h"
 #include "views/state_files.h"
+#include "views/state_memory.h"
 #include "views/view_state.h"
 
 namespace inlet::views {
@@ -77,6 +81,10 @@ std::vector<EventColumn> random_columns(Random& random) {
   std::vector<EventColumn> columns;
   const std::size_t count = 3 + below(random, 5);
   for (std::size_t n = 0; n < count; ++n) columns.push_back(random_column(random, n));
+  // Advances with the events, but for some that are late: batches touch a part of the partitions that it makes.
+  columns.push_back(
+      {{"day", {TypeKind::kDate}},
+       "DATE '2026-01-01' + (CASE WHEN " + hash(77) + " % 200 = 0 THEN i // 2 ELSE i END // 15)::INTEGER"});
   columns.push_back({{"_source", {TypeKind::kVarchar}}, "'test'"});
   columns.push_back({{"_partition", {TypeKind::kInt}}, "(i % 3)::INTEGER"});
   columns.push_back({{"_offset", {TypeKind::kBigint}}, "i"});
@@ -100,6 +108,10 @@ class ViewMaker {
     const std::size_t keys = below(random_, 4);
     for (std::size_t k = 0; k < keys; ++k) {
       const std::string key = key_expression();
+      // A partition of its own for every event would be slow, and nothing else.
+      const bool is_day = key.find("day") != std::string::npos;
+      if (key != "_offset" && chance(random_, is_day ? 80 : 30))
+        partition_by_.push_back("o" + std::to_string(outputs_));
       item(key);
       group += (group.empty() ? "" : ", ") + key;
     }
@@ -111,6 +123,9 @@ class ViewMaker {
     if (chance(random_, 25)) text += " HAVING " + having();
     return text;
   }
+
+  /// Of the SQL that was made last.
+  const std::vector<std::string>& partition_by() const { return partition_by_; }
 
  private:
   const Column& column(const std::vector<TypeKind>& kinds) {
@@ -127,7 +142,10 @@ class ViewMaker {
   const Column& number() { return column({TypeKind::kBigint, TypeKind::kInt, TypeKind::kDecimal}); }
 
   std::string key_expression() {
-    switch (below(random_, 6)) {
+    switch (below(random_, 9)) {
+      case 6:
+      case 7: return "day";
+      case 8: return "strftime(day, '%Y-%m-%d')";
       case 0: {
         const auto& time = column({TypeKind::kTimestamp});
         return time.type.kind == TypeKind::kTimestamp ? "date_trunc('day', " + time.name + ")" : time.name;
@@ -189,6 +207,7 @@ class ViewMaker {
   Random& random_;
   std::vector<Column> columns_;
   std::size_t outputs_ = 0;
+  std::vector<std::string> partition_by_;
 };
 
 // ---- one case -------------------------------------------------------------------------------------------------------
@@ -213,58 +232,213 @@ class Differential : public ::testing::Test {
       schema.columns.push_back(c.column);
     }
     auto made =
-        connection_.execute("CREATE OR REPLACE TEMP TABLE events AS SELECT " + select + " FROM (SELECT range AS i, " +
+        connection_.execute("CREATE OR REPLACE TABLE events AS SELECT " + select + " FROM (SELECT range AS i, " +
                             std::to_string(seed % 1000000) + " AS seed FROM range(" + std::to_string(rows) + "))");
     if (!made.is_ok()) return "events: " + made.to_line();
 
     config::ViewConfig view;
     view.name = "random";
-    view.sql = ViewMaker(random, columns).sql();
+    ViewMaker maker(random, columns);
+    view.sql = maker.sql();
+    view.partition_by = maker.partition_by();
     auto plan = plan_view(connection_, {view, "bronze/events", schema, {}});
+    if (!plan.is_ok() && plan.status().detail().id == "view.partition_by") {
+      view.partition_by.clear();
+      plan = plan_view(connection_, {view, "bronze/events", schema, {}});
+    }
     if (!plan.is_ok()) return view.sql + "\n" + plan.status().to_line();
-
-    auto state = std::make_unique<ViewState>(*plan);
-    std::filesystem::remove_all(directory_);
-    std::optional<StateFiles> files(std::in_place, directory_.string(), *plan);
-    for (std::size_t begin = 0; begin < rows;) {
-      const std::size_t end = std::min(rows, begin + 1 + below(random, 1 + rows / (1 + below(random, 6))));
-      const Events batch(connection_, "SELECT * FROM events WHERE _offset >= " + std::to_string(begin) +
-                                          " AND _offset < " + std::to_string(end));
-      if (auto merged = merge(*plan, batch, *state, /*by_group=*/chance(random, 50)); !merged.is_ok())
-        return view.sql + "\n" + merged.to_line();
-      begin = end;
-      if (!chance(random, 25)) continue;
-      auto saved = files->save(connection_, StateFiles::prepare(*state, *plan, {"t", {1}, "x", {}}));
-      if (!saved.is_ok()) return view.sql + "\nsave: " + saved.to_line();
-      if (chance(random, 50)) continue;
-      files.emplace(directory_.string(), *plan);
-      auto loaded = files->load(connection_);
-      if (!loaded.state) return view.sql + "\nload: " + loaded.why_not;
-      state = std::move(loaded.state);
+    std::string problem = Kept(*this, random, *plan, rows).run();
+    if (!problem.empty()) {
+      for (const auto& name : view.partition_by) view.sql += ", by " + name;
     }
-
-    std::vector<duck::DataChunk> chunks;
-    for (const auto& [key, partition] : state->partitions()) {
-      for (auto& chunk : state->rows_of(partition)) chunks.push_back(std::move(chunk));
-    }
-    std::vector<const duck::DataChunk*> pointers;
-    for (const auto& chunk : chunks) pointers.push_back(&chunk);
-    connection_.bind_chunks({plan->state, pointers});
-    const Events rows_of_state(connection_, "SELECT * FROM inlet_chunks()");
-    const Events all(connection_, "SELECT * FROM events");
-    auto difference =
-        first_difference(connection_, *plan, "SELECT * FROM (" + rows_of_state.over(plan->final_sql) + ")",
-                         "SELECT * FROM (" + all.over(plan->reference_sql) + ")");
-    connection_.unbind_chunks();
-    if (!difference.is_ok()) return view.sql + "\n" + difference.status().to_line();
-    return *difference ? view.sql + "\n" + **difference : std::string();
+    return problem.empty() ? problem : view.sql + "\n" + problem;
   }
 
-  static Status merge(const ViewPlan& plan, const Events& batch, ViewState& state, bool by_group) {
-    if (!by_group) return for_each_event_chunk(plan, batch, [&](auto chunk) { return state.merge_events(chunk); });
-    INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan, batch));
-    return state.merge(partials);
-  }
+  // A state and its files, as a keeper has them.
+  class Kept {
+   public:
+    Kept(Differential& test, Random& random, const ViewPlan& plan, std::size_t rows)
+        : test_(test), random_(random), plan_(plan), rows_(rows), state_(std::make_unique<ViewState>(plan)) {
+      std::filesystem::remove_all(test.directory_);
+      most_bytes_ = one_of<std::size_t>(random, {std::size_t{1} << 40U, 200'000, 100'000, 60'000});
+      puts_away_ = chance(random, 50);
+      open_files();
+    }
+
+    std::string run() {
+      for (merged_ = 0; merged_ < rows_;) {
+        const std::size_t end = std::min(rows_, merged_ + 1 + below(random_, 1 + rows_ / (1 + below(random_, 30))));
+        const Events batch(test_.connection_, "SELECT * FROM events WHERE _offset >= " + std::to_string(merged_) +
+                                                  " AND _offset < " + std::to_string(end));
+        const auto on_disk = state_->partitions_on_disk();
+        const Status merged = merge(batch, /*by_group=*/chance(random_, 50));
+        if (merged.is_ok() && state_->partitions_on_disk() > on_disk) ++test_.tally_.made_room;
+        if (merged.is_ok() && state_->partitions_on_disk() < on_disk) ++test_.tally_.came_back;
+        // A state that does not fit is recomputed whole: there is nothing to compare.
+        if (is_too_large(merged)) {
+          ++test_.tally_.too_large;
+          return most_bytes_ < 1'000'000 ? "" : merged.to_line();
+        }
+        if (!merged.is_ok()) return merged.to_line();
+        merged_ = end;
+        if (auto problem = put_some_away(); !problem.empty()) return "put away: " + problem;
+        if (chance(random_, 25)) {
+          if (auto problem = save(); !problem.empty()) return "save: " + problem;
+        }
+        if (state_->has_any_on_disk() && chance(random_, 20)) damage_one();
+      }
+      return difference();
+    }
+
+   private:
+    void open_files() {
+      memory_.reset();
+      files_ = std::make_unique<StateFiles>(test_.directory_.string(), plan_);
+      memory_.emplace(plan_, *files_, test_.database_.connect().value(), mutex_,
+                      StateMemory::Options{.most_bytes = most_bytes_, .seal_after = {}});
+    }
+
+    Status merge(const Events& batch, bool by_group) {
+      const std::size_t before = merged_;
+      auto pass = StateMemory::begin(*state_, [this, before](const std::string& key) { return restore(key, before); });
+      const auto chunk_of = [&](duckdb_data_chunk chunk, const std::function<Status()>& into_state) {
+        return memory_->merge_chunk(*state_, pass, chunk, into_state);
+      };
+      if (!by_group) {
+        return for_each_event_chunk(plan_, batch, [&](duckdb_data_chunk chunk) {
+          return chunk_of(chunk, [&] { return state_->merge_events(chunk); });
+        });
+      }
+      INLET_ASSIGN_OR_RETURN(const auto partials, GroupPartials::of(plan_, batch));
+      for (std::size_t i = 0; i < partials.rows.chunks(); ++i) {
+        const auto chunk = partials.rows.chunk(i);
+        INLET_RETURN_IF_ERROR(chunk_of(chunk, [&] { return state_->merge_partials(chunk); }));
+      }
+      for (std::size_t d = 0; d < partials.distinct.size(); ++d) {
+        for (std::size_t i = 0; i < partials.distinct[d].chunks(); ++i) {
+          const auto chunk = partials.distinct[d].chunk(i);
+          INLET_RETURN_IF_ERROR(chunk_of(chunk, [&] {
+            state_->merge_distinct(d, chunk);
+            return Status::ok();
+          }));
+        }
+      }
+      return Status::ok();
+    }
+
+    Result<std::unique_ptr<PartitionState>> restore(const std::string& key, std::size_t before) {
+      ++test_.tally_.restored;
+      auto connection = test_.database_.connect().value();
+      const Events events(connection, "SELECT * FROM events WHERE _offset < " + std::to_string(before));
+      auto partition = state_->new_partition();
+      INLET_RETURN_IF_ERROR(for_each_event_chunk(
+          plan_, events, [&](duckdb_data_chunk chunk) { return state_->merge_events_of(*partition, key, chunk); }));
+      return partition;
+    }
+
+    std::string put_some_away() {
+      if (!puts_away_) return "";
+      const bool are_many = state_->partitions().size() > 60;
+      const unsigned percent = one_of<unsigned>(random_, {0, 0, are_many ? 1U : 30U, are_many ? 3U : 100U});
+      std::vector<std::string> keys;
+      for (const auto& [key, partition] : state_->partitions()) {
+        if (!partition.is_on_disk() && chance(random_, percent)) keys.push_back(key);
+      }
+      for (const auto& key : keys) {
+        if (const Status put = memory_->put_away(*state_, key); !put.is_ok()) return put.to_line();
+      }
+      return "";
+    }
+
+    // And, half of the time, a start from what was saved.
+    std::string save() {
+      auto pending = StateFiles::prepare(*state_, plan_, {"t", {1}, "x", {}});
+      const Status saved = files_->save(test_.connection_, pending);
+      if (is_damaged(saved) && pending.damaged) return restore_damaged();
+      if (!saved.is_ok()) return saved.to_line();
+      StateFiles::note_written(*state_, pending);
+      if (chance(random_, 50)) return "";
+      const auto on_disk = state_->partitions_on_disk();
+      open_files();
+      auto loaded = files_->load(test_.connection_, most_bytes_);
+      if (!loaded.state) return "load: " + loaded.why_not;
+      if (loaded.state->partitions_on_disk() < on_disk) return "a partition came back into memory by itself";
+      state_ = std::move(loaded.state);
+      return "";
+    }
+
+    void damage_one() {
+      std::vector<const StoredPartition*> on_disk;
+      for (const auto& [key, partition] : state_->partitions()) {
+        if (partition.is_on_disk()) on_disk.push_back(partition.stored.get());
+      }
+      const auto files = one_of(random_, on_disk)->files();
+      const auto path = test_.directory_ / one_of(random_, files);
+      if (!std::filesystem::exists(path)) return;  // damaged before
+      if (chance(random_, 50)) {
+        std::filesystem::remove(path);
+      } else {
+        std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+      }
+      damaged_ = true;
+    }
+
+    // As the apply thread does for a publish, or a save, that met the damage.
+    std::string restore_damaged() {
+      for (auto& [key, partition] : state_->partitions()) {
+        if (!partition.is_on_disk()) continue;
+        for (const auto& file : partition.stored->files())
+          partition.is_lost = partition.is_lost || !std::filesystem::exists(test_.directory_ / file);
+        partition.is_lost = partition.is_lost || !files_->rows_select(*partition.stored).is_ok();
+      }
+      const std::size_t before = merged_;
+      const Status restored =
+          memory_->restore_lost(*state_, [this, before](const std::string& key) { return restore(key, before); });
+      return restored.is_ok() || is_too_large(restored) ? "" : "restore: " + restored.to_line();
+    }
+
+    std::string difference() {
+      auto& connection = test_.connection_;
+      if (damaged_) {
+        if (auto problem = restore_damaged(); !problem.empty()) return problem;
+      }
+      std::vector<duck::DataChunk> chunks;
+      std::string select = "SELECT * FROM inlet_chunks()";
+      for (const auto& [key, partition] : state_->partitions()) {
+        if (partition.is_on_disk()) {
+          const auto rows = files_->rows_select(*partition.stored);
+          if (!rows.is_ok()) return rows.status().to_line();
+          select += " UNION ALL " + *rows;
+          continue;
+        }
+        for (auto& chunk : state_->rows_of(partition)) chunks.push_back(std::move(chunk));
+      }
+      std::vector<const duck::DataChunk*> pointers;
+      for (const auto& chunk : chunks) pointers.push_back(&chunk);
+      connection.bind_chunks({plan_.state, pointers});
+      const Events rows_of_state(connection, select);
+      const Events all(connection, "SELECT * FROM events");
+      auto difference =
+          first_difference(connection, plan_, "SELECT * FROM (" + rows_of_state.over(plan_.final_sql) + ")",
+                           "SELECT * FROM (" + all.over(plan_.reference_sql) + ")");
+      connection.unbind_chunks();
+      if (!difference.is_ok()) return difference.status().to_line();
+      return *difference ? **difference : std::string();
+    }
+
+    Differential& test_;
+    Random& random_;
+    const ViewPlan& plan_;
+    const std::size_t rows_;
+    std::size_t merged_ = 0;
+    std::size_t most_bytes_ = 0;
+    bool puts_away_ = false;  // at any time, not only where room is needed
+    bool damaged_ = false;
+    std::mutex mutex_;
+    std::unique_ptr<StateFiles> files_;
+    std::optional<StateMemory> memory_;
+    std::unique_ptr<ViewState> state_;
+  };
 
   void run_from(std::uint64_t first, std::size_t cases) {
     std::size_t failures = 0;
@@ -273,6 +447,11 @@ class Differential : public ::testing::Test {
       EXPECT_EQ(problem, "") << "INLET_DIFFERENTIAL_SEED=" << seed;
       failures += problem.empty() ? 0 : 1;
     }
+    if (cases < 40) return;
+    EXPECT_GT(tally_.made_room, 0U);
+    EXPECT_GT(tally_.came_back, cases / 4);
+    EXPECT_GT(tally_.restored, 0U);
+    EXPECT_LT(tally_.too_large, cases / 3);
   }
 
   static std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
@@ -280,6 +459,13 @@ class Differential : public ::testing::Test {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
   }
 
+  // What happened, over all cases: a test in which nothing goes to disk proves nothing of it.
+  struct Tally {
+    std::size_t made_room = 0;  // batches that sent partitions to disk
+    std::size_t came_back = 0;  // batches that brought some back
+    std::size_t restored = 0;   // partitions made from the events again
+    std::size_t too_large = 0;  // cases that ended because a batch did not fit
+  } tally_;
   std::filesystem::path directory_;
   duck::Database database_;
   duck::Connection connection_;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "duck/database.h"
 #include "lake/file_statistics.h"
 #include "lake/table.h"
+#include "views/verify.h"
 #include "views/view_engine.h"
 
 namespace inlet::views {
@@ -124,7 +126,26 @@ class KeptViews : public ::testing::Test {
   /// The views, brought level with bronze and published, by an engine that lives for that alone.
   Status keep(const ViewEngine::Options& options = {}) {
     INLET_ASSIGN_OR_RETURN(const auto engine, ViewEngine::start(config_, schema(), Clock::system(), options));
-    return engine->finish([] { return false; });
+    const Status finished = engine->finish([] { return false; });
+    for (auto& status : engine->status()) status_[status.name] = std::move(status);
+    return finished;
+  }
+  /// Of a view, at the end of the last keep().
+  const ViewStatus& status(const std::string& view) const { return status_.at(view); }
+
+  /// Every published row against the views' own SQL, by DuckDB alone; "" when there is no difference.
+  std::string differences() {
+    const auto reports = verify_views(config_, schema(), {});
+    if (!reports.is_ok()) return reports.status().to_line();
+    std::string found;
+    for (const auto& report : *reports) {
+      if (!report.bronze_version) found += report.view + " was never published\n";
+      if (report.bronze_version && *report.bronze_version != bronze_->refresh().value()->version())
+        found += report.view + " is of version " + std::to_string(report.bronze_version->value) + "\n";
+      for (const auto& difference : report.comparison.first)
+        found += report.view + ": " + difference.key + " differs\n";
+    }
+    return found;
   }
 
   std::filesystem::path root_;
@@ -133,6 +154,7 @@ class KeptViews : public ::testing::Test {
   config::PipelineConfig config_;
   duck::Database database_;
   duck::Connection connection_;
+  std::map<std::string, ViewStatus> status_;
   std::int64_t modified_ms_ = 1'700'000'000'000;
 };
 

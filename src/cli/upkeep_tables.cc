@@ -1,0 +1,47 @@
+#include "cli/upkeep_tables.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "cli/history_command.h"
+
+namespace inlet::cli {
+
+Result<std::vector<std::string>> upkeep_tables(const config::PipelineConfig& config, lake::Lake& lake,
+                                               const std::string& asked_for) {
+  INLET_ASSIGN_OR_RETURN(const auto there, lake.tables());
+  if (!asked_for.empty()) {
+    INLET_ASSIGN_OR_RETURN(auto table, find_table(there, asked_for));
+    return std::vector<std::string>{std::move(table)};
+  }
+  std::vector<std::string> own{config.bronze.table, config.quarantine.table, config.late.table};
+  for (const auto& view : config.views) own.push_back(view.table);
+  std::vector<std::string> names;
+  for (const auto& name : own) {
+    const bool is_there = std::find(there.begin(), there.end(), name) != there.end();
+    if (is_there && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+UpkeepLine::UpkeepLine() : terminal_(isatty(STDERR_FILENO) == 1) {}
+
+UpkeepLine::~UpkeepLine() {
+  if (terminal_) std::fputs("\r\033[K", stderr);
+}
+
+void UpkeepLine::show(const std::string& text) {
+  if (!terminal_) return;
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::system().steady_now().time_since_epoch()).count();
+  if (now - shown_at_ms_ < 100) return;
+  shown_at_ms_ = now;
+  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fflush(stderr);
+}
+
+}  // namespace inlet::cli

@@ -1,0 +1,65 @@
+// Compaction: small files of a partition become one of the target size, in commits with dataChange = false (rule 7).
+//
+// What flows in: the live files of a table. What flows out: the same rows in fewer files. Invariants: an append never
+// waits for it; a group of files whose every file is not live any more at the moment of the commit is given up; the
+// rows written are counted against the rows read before anything is committed; no txn moves.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "lake/table.h"
+
+namespace inlet::lake {
+
+struct CompactionOptions {
+  std::int64_t target_bytes = 128LL << 20;
+  std::size_t least_files = 2;  // fewer are not worth a rewrite
+  bool dry_run = false;
+  // Of the DuckDB that reads and writes the rows: one thread is one core's share.
+  int threads = 1;
+  std::int64_t memory_limit_bytes = 256LL << 20;
+};
+
+/// Files of one partition that are to be one.
+struct CompactionGroup {
+  std::map<std::string, std::optional<std::string>> partition_values;
+  std::vector<LiveFile> files;  // oldest first
+  std::int64_t bytes = 0;
+};
+
+/// Which files to bring together. Files of three quarters of the target and more stay as they are; the others of each
+/// partition are taken oldest first until a group has the target's size. Pure.
+std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files, const CompactionOptions& options);
+
+struct CompactionResult {
+  std::int64_t groups = 0;    // brought together; with dry_run: that would be
+  std::int64_t given_up = 0;  // because another writer had removed a file meanwhile
+  std::int64_t removed_files = 0;
+  std::int64_t removed_bytes = 0;
+  std::int64_t added_files = 0;         // with dry_run: one a group
+  std::int64_t added_bytes = 0;         // 0 with dry_run: nobody knows before
+  std::int64_t rows = 0;                // written again; 0 with dry_run
+  std::optional<TableVersion> version;  // of the last commit
+};
+
+struct CompactionProgress {
+  std::int64_t files = 0;  // done
+  std::int64_t all_files = 0;
+  std::int64_t bytes = 0;
+  std::int64_t all_bytes = 0;
+};
+
+/// Brings the files of the newest snapshot together, a commit for every target's worth of rows. Ends early, with what
+/// is committed, when `should_stop` says so. Errors: those of reading, writing and Table::commit; Corruption when the
+/// files do not hold the rows that the log says they do, with nothing of that group committed.
+Result<CompactionResult> compact(Lake& lake, Table& table, const CompactionOptions& options,
+                                 const std::function<void(const CompactionProgress&)>& on_progress,
+                                 const std::function<bool()>& should_stop);
+
+}  // namespace inlet::lake

@@ -1,0 +1,190 @@
+#include "lake/compaction.h"
+
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "tests/lake/rows_fixture.h"
+
+namespace inlet::lake {
+namespace {
+
+class CompactionTest : public RowsTest {
+ protected:
+  Result<CompactionResult> compact_table(CompactionOptions options = {}) {
+    return compact(*lake_, *table_, options, nullptr, [] { return false; });
+  }
+
+  static LiveFile live(std::string path, std::int64_t bytes, std::optional<std::string> day,
+                       std::int64_t modified = 1) {
+    LiveFile file;
+    file.path = std::move(path);
+    file.bytes = bytes;
+    file.modified_ms = modified;
+    file.partition_values = {{"day", std::move(day)}};
+    return file;
+  }
+
+  // "a,b c" : the paths of each group
+  static std::string text(const std::vector<CompactionGroup>& groups) {
+    std::string line;
+    for (const auto& group : groups) {
+      line += line.empty() ? "" : " ";
+      for (const auto& file : group.files) line += (&file == &group.files.front() ? "" : ",") + file.path;
+    }
+    return line;
+  }
+
+  std::size_t parquet_files() const {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / "bronze/sales"))
+      count += entry.path().extension() == ".parquet" && entry.path().string().find("_delta_log") == std::string::npos
+                   ? 1
+                   : 0;
+    return count;
+  }
+};
+
+TEST_F(CompactionTest, small_files_of_a_partition_are_grouped_oldest_first_up_to_the_target) {
+  const std::vector<LiveFile> files{live("c", 40, "x", 3),       live("a", 50, "x", 1),   live("b", 30, "x", 2),
+                                    live("d", 5, "x", 4),        live("big", 80, "x", 0), live("alone", 1, "y"),
+                                    live("n1", 1, std::nullopt), live("n2", 1, "")};
+  EXPECT_EQ(text(plan_compaction(files, {.target_bytes = 100})), "n1,n2 a,b,c");
+  EXPECT_EQ(text(plan_compaction(files, {.target_bytes = 1000})), "n1,n2 big,a,b,c,d");
+  EXPECT_EQ(text(plan_compaction(files, {.target_bytes = 1000, .least_files = 3})), "big,a,b,c,d");
+  EXPECT_EQ(text(plan_compaction({}, {})), "");
+}
+
+TEST_F(CompactionTest, the_rows_stay_and_the_files_become_few) {
+  for (int i = 0; i < 8; ++i) append_rows(i * 30, 30, {{"m", i}});
+  const auto rows = rows_now();
+  const auto before = table_->snapshot()->version();
+  const auto done = compact_table();
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+  EXPECT_EQ(done->groups, 3);
+  EXPECT_EQ(done->removed_files, 24);
+  EXPECT_EQ(done->added_files, 3);
+  EXPECT_EQ(done->rows, 240);
+  EXPECT_EQ(rows_now(), rows);
+  EXPECT_EQ(table_->snapshot()->version().value, before.value + 1);
+  EXPECT_EQ(rows_at(before), rows) << "the version before stays readable";
+  EXPECT_EQ(table_->snapshot()->transaction("m"), 7);
+  const auto changes = table_->changes(*done->version).value();
+  EXPECT_TRUE(changes.added.empty());
+  EXPECT_FALSE(changes.removes_rows) << "views have nothing to do";
+  EXPECT_EQ(changes.removed.size(), 24U);
+  std::set<std::optional<std::string>> days;
+  for (const auto& file : files_at(done->version->value)) {
+    days.insert(file.partition_values.at("day"));
+    EXPECT_EQ(recorded_rows(file), 80);
+  }
+  EXPECT_EQ(days, (std::set<std::optional<std::string>>{std::nullopt, "2024-01-01", "a/b c%é"}));
+  EXPECT_EQ(compact_table()->groups, 0) << "there is nothing left to do";
+}
+
+TEST_F(CompactionTest, a_dry_run_says_the_same_and_writes_nothing) {
+  for (int i = 0; i < 3; ++i) append_rows(i * 3, 3);
+  const auto planned = compact_table({.dry_run = true});
+  ASSERT_TRUE(planned.is_ok());
+  EXPECT_EQ(planned->removed_files, 9);
+  EXPECT_EQ(planned->groups, 3);
+  EXPECT_EQ(table_->refresh().value()->version(), TableVersion{3});
+  EXPECT_EQ(parquet_files(), 9U);
+}
+
+TEST_F(CompactionTest, files_that_another_writer_removes_meanwhile_are_given_up_and_nothing_comes_back) {
+  for (int i = 0; i < 3; ++i) append_rows(i * 30, 30);
+  const auto other = lake_->open("bronze/sales").value();
+  bool is_first = true;
+  const auto done = compact(
+      *lake_, *table_, {},
+      [&](const CompactionProgress&) {
+        if (!std::exchange(is_first, false)) return;
+        Commit removal;
+        removal.operation = "DELETE";
+        const auto files = std::move(other->snapshot()->files()).value();
+        for (const auto& file : files) {
+          if (file.partition_values.at("day") == "2024-01-01") removal.removes.push_back(file.path);
+        }
+        ASSERT_TRUE(commit(*other, removal).is_ok());
+      },
+      [] { return false; });
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+  EXPECT_EQ(done->given_up, 1);
+  EXPECT_EQ(done->groups, 2);
+  EXPECT_EQ(rows_now().substr(0, 3), "60|");
+  EXPECT_EQ(parquet_files(), 11U) << "the rows that were written for nothing are not left lying";
+}
+
+TEST_F(CompactionTest, files_of_many_rows_become_one_and_stay_so) {
+  for (int i = 0; i < 3; ++i) append_rows(i * 300'000, 300'000);
+  const auto done = compact_table({.threads = 2});
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+  EXPECT_EQ(done->groups, 3);
+  EXPECT_EQ(done->added_files, 3);
+  EXPECT_EQ(done->rows, 900'000);
+  EXPECT_EQ(compact_table({.threads = 2})->version, std::nullopt);
+}
+
+TEST_F(CompactionTest, when_everything_was_removed_nothing_is_committed) {
+  append_rows(0, 3);
+  append_rows(3, 3);
+  const auto other = lake_->open("bronze/sales").value();
+  Commit removal;
+  removal.operation = "DELETE";
+  for (const auto& file : files_at(2)) removal.removes.push_back(file.path);
+  bool is_first = true;
+  const auto done = compact(
+      *lake_, *table_, {},
+      [&](const CompactionProgress&) {
+        if (!std::exchange(is_first, false)) return;
+        ASSERT_TRUE(commit(*other, removal).is_ok());
+      },
+      [] { return false; });
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+  EXPECT_EQ(done->groups, 0);
+  EXPECT_EQ(done->version, std::nullopt);
+  EXPECT_EQ(table_->refresh().value()->version(), TableVersion{3});
+  EXPECT_EQ(parquet_files(), 6U);
+}
+
+TEST_F(CompactionTest, appends_go_on_beside_it_and_no_row_is_lost) {
+  for (int i = 0; i < 4; ++i) append_rows(i * 30, 30);
+  std::thread writer([&] {
+    const auto own = std::move(lake_->open("bronze/sales")).value();
+    auto database = std::move(duck::Database::open({.threads = 1})).value();
+    auto connection = std::move(database.connect()).value();
+    for (int i = 4; i < 24; ++i) {
+      const auto written = duck::copy_to_parquet(connection, sales(i * 30, 30), {own->directory(), {"day"}});
+      ASSERT_TRUE(written.is_ok());
+      std::vector<AddFile> adds;
+      for (const auto& file : *written) adds.push_back(add_file(file, own->directory(), definition().schema, i));
+      ASSERT_TRUE(commit(*own, append(adds, {{"m", i}})).is_ok());
+    }
+  });
+  std::int64_t rounds = 0;
+  while (table_->refresh().value()->transaction("m").value_or(0) < 23) {
+    const auto done = compact_table();
+    ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+    rounds += done->groups > 0 ? 1 : 0;
+  }
+  writer.join();
+  ASSERT_TRUE(compact_table().is_ok());
+  EXPECT_GT(rounds, 0);
+  EXPECT_EQ(rows_now(), "720|" + std::to_string(719 * 720 / 2) + "|2");
+  EXPECT_EQ(files_at(table_->snapshot()->version().value).size(), 3U);
+}
+
+TEST_F(CompactionTest, files_that_hold_other_rows_than_the_log_says_are_not_compacted) {
+  append_rows(0, 30);
+  auto adds = write_rows(sales(30, 30), *table_);
+  for (auto& add : adds) add.statistics_json = R"({"numRecords":11})";
+  ASSERT_TRUE(commit(*table_, append(adds)).is_ok());
+  const auto refused = compact_table();
+  EXPECT_EQ(refused.status().code(), StatusCode::kCorruption);
+  EXPECT_EQ(refused.status().detail().id, "compaction.other_rows");
+  EXPECT_EQ(table_->refresh().value()->version(), TableVersion{2});
+}
+
+}  // namespace
+}  // namespace inlet::lake
