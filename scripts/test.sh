@@ -74,7 +74,7 @@ run_cases() { # PRESET: every case but those of suites named *Broker* or *Slow*
   for program in "build/$preset"/tests/*/*_tests; do
     name=$(basename "$program")
     "$program" --gtest_list_tests --gtest_filter='-*Broker*.*:*Slow*.*' |
-      awk '/^[^ ]/ { suite = $1 } /^ / { print suite $1 }' | split --lines=$cases_a_process - "$reports/$name."
+      awk '/^[^ ]/ { suite = $1 } /^ / && $1 !~ /^DISABLED_/ { print suite $1 }' | split --lines=$cases_a_process - "$reports/$name."
     for group in "$reports/$name".??; do
       [[ -f $group ]] && printf '%s\0%s\0' "$program" "$group"
     done
