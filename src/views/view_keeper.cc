@@ -102,6 +102,7 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   }
   state_ = std::move(loaded.state);
   position_ = loaded.bronze;
+  show_state();
 }
 
 void ViewKeeper::fail(const Status& status) {
@@ -207,6 +208,7 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
       moved_to(reached, started);
       continue;
     }
+    files = by_partition(std::move(files));
     INLET_RETURN_IF_ERROR(log.with_events(
         files, [&](const Events& events) -> Status { return merge(events, events_in(files), reached, started); }));
   }
@@ -322,12 +324,16 @@ void ViewKeeper::moved_to(const BronzePosition& position, SteadyTime started) {
   position_ = position;
   has_unsaved_ = true;
   if (!behind_since_ && (!published_ || published_->version != position.version)) behind_since_ = now;
-  shown_.applied = position.version;
+  show_state();
+  shown_.last_apply_time = microseconds(now - started);
+  shown_.apply_time += shown_.last_apply_time;
+}
+
+void ViewKeeper::show_state() {
+  shown_.applied = position_.version;
   shown_.rows = state_->rows();
   shown_.bytes = state_->bytes();
   shown_.evicted_partitions = state_->partitions_on_disk();
-  shown_.last_apply_time = microseconds(now - started);
-  shown_.apply_time += shown_.last_apply_time;
 }
 
 void ViewKeeper::give_up_state(const std::string& why) {
@@ -411,9 +417,11 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   std::vector<duck::DataChunk> rows;
   std::vector<OnDisk> on_disk;
   std::vector<std::string> handed_over;
+  std::uint64_t state = 0;
   {
     const std::scoped_lock lock(mutex_);
     if (!state_ || is_half_merged_) return Status::ok();
+    state = state_->id();
     request.mode = replace_all_ ? Publisher::Mode::kReplaceAll : Publisher::Mode::kReplacePartitions;
     request.bronze = position_;
     for (auto& [key, partition] : state_->partitions()) {
@@ -465,7 +473,9 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
         if (partition != state_->partitions().end()) partition->second.is_unpublished = true;
       }
     }
-    if (is_published && request.mode == Publisher::Mode::kReplaceAll) replace_all_ = false;
+    // Of a state that was built meanwhile the table is not.
+    const bool is_same_state = state_ && state_->id() == state;
+    if (is_published && request.mode == Publisher::Mode::kReplaceAll && is_same_state) replace_all_ = false;
     if (outcome.is_ok() && outcome->kind == Publisher::Outcome::Kind::kNeedsAll) replace_all_ = true;
   }
   if (is_damaged(outcome.status())) {
@@ -473,7 +483,7 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
     for (; next < on_disk.size(); ++next) {
       if (!is_damaged(files_.rows_select(*on_disk[next].stored).status())) continue;
       const std::scoped_lock lock(mutex_);
-      is_damaged_on_disk(on_disk[next]);
+      note_damaged(on_disk[next]);
     }
     next_publish_ = clock_.steady_now() + options_.fastest_publish;
     return Status::ok();  // once the apply thread has restored it
@@ -485,8 +495,7 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   return Status::ok();
 }
 
-// mutex_ is held.
-void ViewKeeper::is_damaged_on_disk(const OnDisk& partition) {
+void ViewKeeper::note_damaged(const OnDisk& partition) {
   if (!state_) return;
   const auto found = state_->partitions().find(partition.key);
   if (found == state_->partitions().end() || found->second.stored != partition.stored) return;
@@ -510,14 +519,15 @@ Status ViewKeeper::failed_to_publish(const Status& status, const Events& rows) {
     if (!found.is_ok() || found->rows() == 0) return std::nullopt;
     return found->text(0, 0);
   };
-  const auto told = [&](const std::string& column, const std::string& group, const std::string& what) {
-    return Status(status.code(), "view.sum_overflow", what)
+  const auto told = [&](const char* id, const std::string& column, const std::string& group, const std::string& what) {
+    return Status(status.code(), id, what)
         .at("view " + plan_.name + ", " + column + ", group (" + group + ")")
         .because(status.detail().what);
   };
   const std::string& having = plan_.final_having;
   if (!having.empty()) {
-    if (const auto group = first_group(having, "")) return told("HAVING", *group, "HAVING cannot be computed");
+    if (const auto group = first_group(having, ""))
+      return told("view.value", "HAVING", *group, "HAVING cannot be computed");
   }
   const std::string passes = having.empty() ? "" : " AND TRY(" + having + ")";
   for (std::size_t i = 0; i < plan_.final_columns.size(); ++i) {
@@ -525,8 +535,9 @@ Status ViewKeeper::failed_to_publish(const Status& status, const Events& rows) {
     const auto group = first_group(column.sql, passes);
     if (!group) continue;
     const std::string& name = plan_.output[i].column.name;
-    if (!column.narrows) return told("column " + name, *group, "a value of " + name + " cannot be computed");
-    return told("column " + name, *group, "a value of " + name + " does not fit BIGINT")
+    if (!column.narrows)
+      return told("view.value", "column " + name, *group, "a value of " + name + " cannot be computed");
+    return told("view.sum_overflow", "column " + name, *group, "a value of " + name + " does not fit BIGINT")
         .fix("write CAST(… AS DECIMAL(38,0)) AS " + name + " in the view");
   }
   return status;
@@ -606,14 +617,14 @@ void ViewKeeper::save(duck::Connection& connection, bool now) {
   const auto took = clock_.steady_now() - started;
   next_save_ =
       clock_.steady_now() + std::max<std::chrono::steady_clock::duration>(options_.fastest_save, took * kSavePace);
+  // A cache that cannot be written costs time at the next start, and nothing else.
+  if (!saved.is_ok()) log::warn("views", "view {}: the state cannot be saved: {}", plan_.name, saved.to_line());
   const std::scoped_lock lock(mutex_);
   if (!saved.is_ok()) {
-    // A cache that cannot be written costs time at the next start, and nothing else.
-    log::warn("views", "view {}: the state cannot be saved: {}", plan_.name, saved.to_line());
     has_unsaved_ = true;
     if (pending.damaged) {
       const auto& partition = pending.partitions[*pending.damaged];
-      is_damaged_on_disk({partition.key, partition.stored});
+      note_damaged({partition.key, partition.stored});
     }
   }
   if (state_) StateFiles::note_written(*state_, pending);

@@ -127,13 +127,14 @@ class ViewKeeper {
   /// events.
   Status merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started);
   void moved_to(const BronzePosition& position, SteadyTime started);  // mutex_ is held
+  void show_state();                                                  // mutex_ is held
   void fail(const Status& status);
   void give_up_state(const std::string& why);
 
   void publish(BronzeLog& log, const ShouldStop& should_stop, bool now);
   Status publish_state(const ShouldStop& should_stop);
   struct OnDisk;
-  void is_damaged_on_disk(const OnDisk& partition);
+  void note_damaged(const OnDisk& partition);  // mutex_ is held
   Status failed_to_publish(const Status& status, const Events& rows);
   Status publish_appended(BronzeLog& log, const ShouldStop& should_stop);
   Status publish_recomputed(BronzeLog& log, const ShouldStop& should_stop);

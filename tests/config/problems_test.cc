@@ -40,6 +40,18 @@ TEST(Problems, name_the_nearest_known_key) {
       "[did you mean source.generator.catalogues.small.client.rows?]\n");
 }
 
+TEST(Problems, of_views_that_are_sealed_without_partitions_or_without_state) {
+  const std::string view = "[views.v]\nsql = \"SELECT 1\"\n";
+  EXPECT_EQ(problems_of(with(view + "partition_by = [\"day\"]\nseal_after = \"2d\"\n")), "");
+  EXPECT_TRUE(problems_of(with(view + "seal_after = \"2d\"\n"))
+                  .starts_with("13:14 config.conflict: views.v.seal_after needs views.v.partition_by"))
+      << problems_of(with(view + "seal_after = \"2d\"\n"));
+  EXPECT_TRUE(problems_of(with(view + "partition_by = [\"day\"]\nrefresh = \"1s\"\nseal_after = \"2d\"\n"))
+                  .starts_with("15:14 config.conflict: views.v.seal_after and .refresh exclude each other"));
+  EXPECT_TRUE(problems_of(with(view + "partition_by = [\"day\"]\nseal_after = \"soon\"\n"))
+                  .starts_with("14:14 config.wrong_type: views.v.seal_after must be a duration"));
+}
+
 TEST(Problems, name_the_nearest_known_table_once_whatever_it_holds) {
   EXPECT_EQ(problems_of(with("[source.genrator]\nrate = 1\nnonsense = 2\n")),
             "11:9 config.unknown_key: unknown key source.genrator [did you mean source.generator?]\n");

@@ -34,6 +34,7 @@ KILL_POINTS = {
     "views.after_publish_commit": 3,
     "views.before_state_manifest": 3,
     "views.after_state_manifest": 3,
+    "views.after_state_put_away": 2,
     "bronze.after_commit": 4,
     "pipeline.after_acknowledge": 3,
     "lake.after_commit_link": 9,
@@ -370,6 +371,8 @@ def random_steps(rng: random.Random, events: Events, is_directory: bool) -> tupl
         settings = [f"bronze.batch_rows={rng.choice((1, 7, 25, 100, 1000) if few else (25, 60, 200, 1000))}"]
         if rng.random() < 0.2:
             settings.append("resources.decode_threads=1")
+        if rng.random() < 0.4:
+            settings.append("resources.view_memory_limit=1MiB")
         kill_at = None
         if rng.random() < 0.35:
             point = rng.choice(sorted(KILL_POINTS))

@@ -254,6 +254,50 @@ def test_killed_again_and_again_the_views_end_in_the_same_tables(program, lake):
         raise
 
 
+# A hundred days: ten times what fits in memory.
+MANY_DAYS = sets(
+    "source.generator.seed=11",
+    "source.generator.event_interval=6m",
+    "source.generator.clients=5000",
+    "source.generator.late_share=0.02",
+    "source.generator.late_by=9d",
+    "resources.view_memory_limit=1MiB",
+)
+
+
+def evicted(done) -> dict[str, int]:
+    views = {view["view"]: view for view in done.json()["views"]}
+    assert not any(view["recomputed"] for view in views.values()), done
+    return {name: view["evicted_partitions"] for name, view in views.items()}
+
+
+def test_views_with_more_state_than_memory_are_right_through_kills_and_restarts(program, lake):
+    rng = random.Random(f"{SEED}/memory")
+    story = []
+    points = {"views.after_state_put_away": 12, **POINTS}
+    try:
+        first = keep(program, lake, *MANY_DAYS, *UNLIMITED, "--events", 24000, "--json", timeout=90).expect(EXIT_OK)
+        assert evicted(first)["ventes_aggreges"] > 20
+        for _ in range(10):
+            point = rng.choice(["views.after_state_put_away", *sorted(points)])
+            env = {"INLET_KILL_AT": f"{point}:{rng.randint(1, points[point])}"}
+            events = oracle.events_committed(lake) + 1500
+            killed = keep(program, lake, *MANY_DAYS, *UNLIMITED, "--events", events, env=env, timeout=90)
+            assert killed.code in (EXIT_OK, -signal.SIGKILL), killed
+            story.append(f"{env}: exit {killed.code}")
+        events = oracle.events_committed(lake) + 500
+        last = keep(program, lake, *MANY_DAYS, *UNLIMITED, "--events", events, "--json", timeout=90).expect(EXIT_OK)
+        on_disk = evicted(last)["ventes_aggreges"]
+        assert on_disk > 20
+        verify(program, lake).expect(EXIT_OK)
+        silver.assert_exact(lake)
+        status = program.run("status", program.pipeline, "--lake", lake, "--json").expect(EXIT_OK).json()
+        assert {view["view"]: view["evicted_partitions"] for view in status["views"]}["ventes_aggreges"] == on_disk
+    except BaseException as error:
+        error.add_note(f"INLET_CRASH_SEED={SEED}:\n  " + "\n  ".join(story))
+        raise
+
+
 # --- another pipeline, and late rows ---
 
 

@@ -55,6 +55,7 @@ class PlannerTest : public ::testing::Test {
     view.partition_by = partition_by;
     view.where = "pipeline.toml:7:1";
     view.refresh = refresh_;
+    view.seal_after = seal_after_;
     const ColumnType varchar{TypeKind::kVarchar};
     return plan_view(connection_, {view,
                                    "bronze/ventes_stream",
@@ -71,6 +72,7 @@ class PlannerTest : public ::testing::Test {
   duck::Database database_;
   duck::Connection connection_;
   std::optional<std::chrono::milliseconds> refresh_;
+  std::optional<std::chrono::milliseconds> seal_after_;
 };
 
 }  // namespace inlet::views

@@ -174,5 +174,21 @@ TEST_F(PlannerTest, every_allowed_function_is_known_to_duckdb_as_one_of_its_argu
   }
 }
 
+class Seals : public PlannerTest {
+ protected:
+  Seals() { seal_after_ = std::chrono::hours(48); }
+};
+
+TEST_F(Seals, partitions_of_time_only_and_of_views_that_keep_state) {
+  const std::string by_day = "SELECT jour, livraison, client_id, count(*) AS n FROM ventes_stream GROUP BY ALL";
+  EXPECT_TRUE(plan(by_day, {"jour"}).is_ok());
+  EXPECT_TRUE(plan(by_day, {"client_id", "livraison"}).is_ok());
+  for (const auto& refused :
+       {plan(by_day, {"client_id"}), plan(by_day), plan("SELECT jour FROM ventes_stream", {"jour"})}) {
+    ASSERT_FALSE(refused.is_ok());
+    EXPECT_EQ(refused.status().detail().id, "view.seal_after");
+  }
+}
+
 }  // namespace
 }  // namespace inlet::views

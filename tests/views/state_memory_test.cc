@@ -224,6 +224,15 @@ TEST_F(StateMemoryTest, a_batch_whose_partitions_do_not_fit_together_makes_the_v
   EXPECT_EQ(differences(), "");
 }
 
+TEST_F(StateMemoryTest, where_the_disk_cannot_be_written_a_state_that_outgrows_its_memory_is_given_up) {
+  append_days(6);
+  std::filesystem::create_directories(state_path().parent_path());
+  std::ofstream(state_path()) << "no directory";
+  ASSERT_TRUE(keep().is_ok());
+  EXPECT_TRUE(status("days").is_recomputed);
+  EXPECT_EQ(differences(), "");
+}
+
 TEST_F(StateMemoryTest, a_view_with_one_partition_that_outgrows_its_memory_is_recomputed) {
   config_.views.front().partition_by.clear();
   append_days(10);
@@ -310,6 +319,7 @@ TEST_F(OverflowTest, a_value_that_cannot_be_computed_is_told_with_view_column_an
   const auto status = keep_sums_of(
       "2", "SELECT client, CAST(max(country) AS INTEGER) AS number FROM sales GROUP BY client HAVING client > 7");
   ASSERT_FALSE(status.is_ok());
+  EXPECT_EQ(status.detail().id, "view.value");
   EXPECT_EQ(status.detail().where, "view sums, column number, group (client = 8)") << status.to_line();
 }
 
