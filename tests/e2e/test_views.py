@@ -254,6 +254,9 @@ def test_killed_again_and_again_the_views_end_in_the_same_tables(program, lake):
         raise
 
 
+# Where partitions of a state leave the memory.
+MEMORY_POINTS = {"views.after_state_put_away": 12}
+
 # A hundred days: ten times what fits in memory.
 MANY_DAYS = sets(
     "source.generator.seed=11",
@@ -274,12 +277,12 @@ def evicted(done) -> dict[str, int]:
 def test_views_with_more_state_than_memory_are_right_through_kills_and_restarts(program, lake):
     rng = random.Random(f"{SEED}/memory")
     story = []
-    points = {"views.after_state_put_away": 12, **POINTS}
+    points = MEMORY_POINTS | POINTS
     try:
         first = keep(program, lake, *MANY_DAYS, *UNLIMITED, "--events", 24000, "--json", timeout=90).expect(EXIT_OK)
         assert evicted(first)["ventes_aggreges"] > 20
         for _ in range(10):
-            point = rng.choice(["views.after_state_put_away", *sorted(points)])
+            point = rng.choice([*MEMORY_POINTS, *sorted(points)])
             env = {"INLET_KILL_AT": f"{point}:{rng.randint(1, points[point])}"}
             events = oracle.events_committed(lake) + 1500
             killed = keep(program, lake, *MANY_DAYS, *UNLIMITED, "--events", events, env=env, timeout=90)
