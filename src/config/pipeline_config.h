@@ -163,7 +163,7 @@ struct ViewConfig {
   std::optional<std::chrono::milliseconds> refresh;  // recomputed whole at this pace, instead of kept incrementally
   /// State of partitions that are older than the newest by more than this (event time) may leave the memory.
   std::optional<std::chrono::milliseconds> seal_after;
-  std::string where;                                 // of the SQL in the pipeline file, for messages
+  std::string where;  // of the SQL in the pipeline file, for messages
 };
 
 enum class PanelKind { kTiles, kRanking, kTable, kBars, kTimeseries, kShare };
