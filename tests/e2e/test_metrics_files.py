@@ -89,7 +89,8 @@ def exported(binary, tmp_path_factory) -> live.Metrics:
         def has_all() -> live.Metrics | None:
             started.ask("/api/v1/panels/overview")
             metrics = started.metrics()
-            return metrics if metrics.samples.keys() >= {"inlet_view_publish_duration_seconds_count", "inlet_freshness_seconds"} else None
+            late = {"inlet_view_publish_duration_seconds_count", "inlet_freshness_seconds", "inlet_table_rows", "inlet_partition_lag"}
+            return metrics if metrics.samples.keys() >= late else None
 
         return started.wait_for(has_all, 30, "every view published")
 
