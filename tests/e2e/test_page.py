@@ -222,7 +222,8 @@ def test_a_pipeline_without_events_has_a_page_that_says_so(binary, tmp_path, vis
         url = live.Live(running, tmp_path / "lake").url
         tab = visit(url).wait_ready()
         for panel in shop.PANELS:
-            expect(tab.panel(panel)).to_contain_text("No rows yet")
+            # Sums of no rows are one row, of nothing.
+            expect(tab.panel(panel)).to_contain_text(re.compile("No rows yet|–"))
         tab.page.get_by_role("tab", name="Pipeline").click()
         expect(tab.page.locator(".flow")).to_contain_text("0 events/s")
 
@@ -380,12 +381,13 @@ def test_what_was_set_aside_can_be_looked_at(still, visit):
     aside = tab.page.locator("button.aside", has_text="Quarantined")
     assert number(aside.locator("b").text_content()) == len(rejects)
     aside.click()
+    expect(tab.drawer.locator(".reasons button")).to_have_count(len({reason for reason, _ in rejects}))
     counts = tab.drawer.locator(".reasons button").evaluate_all("(all) => all.map((b) => [b.querySelector('span').textContent, b.querySelector('b').textContent])")
     reasons = [reason for reason, _ in rejects]
     assert {reason: number(count) for reason, count in counts} == {reason: reasons.count(reason) for reason in set(reasons)}
     tab.drawer.locator(".reasons button", has_text="invalid_json").click()
     expect(tab.drawer.locator("tbody")).not_to_contain_text("missing_field")
-    assert tab.drawer.locator("tbody tr").count() == reasons.count("invalid_json")
+    expect(tab.drawer.locator("tbody tr")).to_have_count(reasons.count("invalid_json"))
     tab.page.keyboard.press("Escape")
     late = tab.page.locator("button.aside", has_text="Late")
     assert number(late.locator("b").text_content()) == len(still.sales.truth.late)
