@@ -558,7 +558,9 @@ class Checker {
         add(prefix + ".seal_after", "config.conflict", prefix + ".seal_after and .refresh exclude each other",
             "a view that is recomputed keeps no state", "leave one of them out");
       } else if (view.seal_after && view.partition_by.empty()) {
-        add(prefix + ".seal_after", "config.conflict", prefix + ".seal_after needs " + prefix + ".partition_by",
+        std::string what = prefix;
+        what.append(".seal_after needs ").append(prefix).append(".partition_by");
+        add(prefix + ".seal_after", "config.conflict", std::move(what),
             "partitions are sealed by the day, month or hour that they stand for",
             "partition the view by its day, month or hour, or leave seal_after out");
       }
