@@ -140,6 +140,7 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
 
   bool is_idle() const { return state_ == State::kIdle || state_ == State::kHeader; }
   bool is_stream() const { return state_ == State::kStream; }
+  bool was_answered() const { return question_ > 0; }
   SteadyClock::time_point idle_since() const { return idle_since_; }
 
   void check_deadline(SteadyClock::time_point now) {
@@ -545,9 +546,14 @@ void HttpServer::Impl::admit(tcp::socket socket) {
 }
 
 bool HttpServer::Impl::make_room() {
+  // Strangers, who have asked nothing yet, before those who will ask again.
+  const auto goes_before = [](const Connection& a, const Connection& b) {
+    if (a.was_answered() != b.was_answered()) return !a.was_answered();
+    return a.idle_since() < b.idle_since();
+  };
   ConnectionPtr oldest;
   for (const auto& connection : connections_) {
-    if (connection->is_idle() && (!oldest || connection->idle_since() < oldest->idle_since())) oldest = connection;
+    if (connection->is_idle() && (!oldest || goes_before(*connection, *oldest))) oldest = connection;
   }
   if (!oldest) return false;
   oldest->close();

@@ -5,8 +5,8 @@
 //                                                      └▶ the event stream: what is new, a few times a second
 //
 // Invariants: a request has no body; headers, targets, times and the number of connections are bounded; an event stream
-// holds no more than one piece of text of its own. Where connections run out, the one that has been idle for longest
-// gives way.
+// holds no more than one piece of text of its own. Where connections run out, an idle one gives way: first of those
+// that have asked nothing yet, then the one that has been idle for longest.
 #pragma once
 
 #include <chrono>

@@ -257,14 +257,14 @@ def test_killed_again_and_again_the_views_end_in_the_same_tables(program, lake):
 # Where partitions of a state leave the memory.
 MEMORY_POINTS = {"views.after_state_put_away": 12}
 
-# A hundred days: ten times what fits in memory.
+# A hundred days: twice what fits in memory, and more.
 MANY_DAYS = sets(
     "source.generator.seed=11",
     "source.generator.event_interval=6m",
     "source.generator.clients=5000",
     "source.generator.late_share=0.02",
     "source.generator.late_by=9d",
-    "resources.view_memory_limit=1MiB",
+    "resources.view_memory_limit=4MiB",
 )
 
 
