@@ -64,11 +64,13 @@ fn contents(snapshot: &SnapshotRef, engine: &LocalEngine) -> Result<Contents> {
     })
 }
 
-/// What a checkpoint may write in another form: statistics may be a struct there.
-fn comparable(files: &Files) -> Vec<(&String, i64, i64, &BTreeMap<String, Option<String>>)> {
+/// A file without what a checkpoint may write in another form: statistics may be a struct there.
+type Comparable<'a> = (&'a str, i64, i64, &'a BTreeMap<String, Option<String>>);
+
+fn comparable(files: &Files) -> Vec<Comparable<'_>> {
     files
         .iter()
-        .map(|(path, f)| (path, f.size, f.modification_time, &f.partition_values))
+        .map(|(path, f)| (path.as_str(), f.size, f.modification_time, &f.partition_values))
         .collect()
 }
 
