@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <utility>
 
 #include "base/format.h"
@@ -15,8 +14,6 @@
 #include "cli/progress_line.h"
 #include "cli/query_command.h"
 #include "cli/table_printer.h"
-#include "duck/database.h"
-#include "duck/file_values.h"
 #include "lake/time_travel.h"
 #include "query/moment.h"
 #include "query/table_diff.h"
@@ -34,15 +31,9 @@ bool has_column(const Schema& schema, const std::string& name) {
 
 // The columns that show all group keys of the view which publishes `table`; empty where there is no such view, or it
 // does not show them all.
-Result<std::vector<std::string>> keys_of_view(const config::PipelineConfig& config, lake::Lake& lake,
-                                              const std::string& table) {
+Result<std::vector<std::string>> keys_of_view(const config::PipelineConfig& config, const std::string& table) {
   std::vector<std::string> keys;
-  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open({}));
-  INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
-  const auto file_values = std::make_shared<duck::FileValues>();
-  INLET_RETURN_IF_ERROR(duck::register_file_values(connection, file_values));
-  INLET_ASSIGN_OR_RETURN(const auto planned, views::plan_views(connection, lake, *file_values, config,
-                                                               bronze::bronze_definition(config).schema));
+  INLET_ASSIGN_OR_RETURN(const auto planned, views::describe_views(config, bronze::bronze_definition(config).schema));
   for (const auto& view : planned.views) {
     if (view->config->table != table || view->plan.kind != views::ViewPlan::Kind::kAggregate) continue;
     for (const auto& output : view->plan.output) {
@@ -53,12 +44,12 @@ Result<std::vector<std::string>> keys_of_view(const config::PipelineConfig& conf
   return keys;
 }
 
-Result<std::vector<std::string>> usual_key(const config::PipelineConfig& config, lake::Lake& lake,
-                                           const std::string& table, const Schema& schema) {
+Result<std::vector<std::string>> usual_key(const config::PipelineConfig& config, const std::string& table,
+                                           const Schema& schema) {
   const std::vector<std::string> position{"_source", "_partition", "_offset"};
   if (std::all_of(position.begin(), position.end(), [&](const auto& name) { return has_column(schema, name); }))
     return position;
-  return keys_of_view(config, lake, table);
+  return keys_of_view(config, table);
 }
 
 Result<TableVersion> version_of(lake::Table& table, const std::string& text) {
@@ -84,7 +75,7 @@ Result<Differing> compare(const config::PipelineConfig& config, const DiffComman
   query::TableDiffOptions options;
   options.key = command.key;
   if (options.key.empty()) {
-    INLET_ASSIGN_OR_RETURN(options.key, usual_key(config, *lake, result.table, table->snapshot()->schema()));
+    INLET_ASSIGN_OR_RETURN(options.key, usual_key(config, result.table, table->snapshot()->schema()));
   }
   const bool is_view = std::any_of(config.views.begin(), config.views.end(),
                                    [&](const config::ViewConfig& view) { return view.table == result.table; });

@@ -1,13 +1,10 @@
 #include "serve/panel_check.h"
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <utility>
 
 #include "duck/database.h"
-#include "duck/file_values.h"
-#include "lake/table.h"
 #include "query/statement_check.h"
 #include "views/planned_views.h"
 #include "views/publisher.h"
@@ -86,12 +83,7 @@ void check_filter(const config::FilterConfig& filter, const std::vector<TableInf
 Result<std::vector<ViewInfo>> describe_views(const config::PipelineConfig& config, const Schema& bronze_schema) {
   std::vector<ViewInfo> described;
   if (config.views.empty()) return described;
-  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
-  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open({}));
-  INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
-  const auto file_values = std::make_shared<duck::FileValues>();
-  INLET_RETURN_IF_ERROR(duck::register_file_values(connection, file_values));
-  INLET_ASSIGN_OR_RETURN(const auto planned, views::plan_views(connection, *lake, *file_values, config, bronze_schema));
+  INLET_ASSIGN_OR_RETURN(const auto planned, views::describe_views(config, bronze_schema));
   if (!planned.problems.empty()) return planned.problems.front();
   for (const auto& view : planned.views) {
     auto& info = described.emplace_back();

@@ -31,6 +31,10 @@ struct PlannedViews {
 Result<PlannedViews> plan_views(duck::Connection& connection, lake::Lake& lake, duck::FileValues& file_values,
                                 const config::PipelineConfig& config, const Schema& bronze_schema);
 
+/// The plans alone, made in a database of its own and without the comparison on sample rows: for whoever shows what the
+/// views are, beside a run that proves them.
+Result<PlannedViews> describe_views(const config::PipelineConfig& config, const Schema& bronze_schema);
+
 /// What is wrong with the views and dimensions of a pipeline file, in a database of its own; empty: nothing.
 Result<std::vector<Status>> check_views(const config::PipelineConfig& config, const Schema& bronze_schema);
 

@@ -30,6 +30,7 @@ struct PlannerInput {
   /// Columns of the bronze table, `_source`, `_partition`, `_offset` and `date_ingestion` among them.
   Schema events;
   std::vector<Dimension> dimensions;
+  bool prove = true;  // compare on sample rows, which takes longer than all the rest
 };
 
 /// Runs nothing but DESCRIBE and SELECTs over sample rows (and the dimensions). The dimensions stand in the
