@@ -14,7 +14,6 @@
 #include "cli/progress_line.h"
 #include "cli/query_command.h"
 #include "cli/table_printer.h"
-#include "lake/time_travel.h"
 #include "query/moment.h"
 #include "query/table_diff.h"
 #include "views/planned_views.h"
@@ -54,8 +53,7 @@ Result<std::vector<std::string>> usual_key(const config::PipelineConfig& config,
 
 Result<TableVersion> version_of(lake::Table& table, const std::string& text) {
   INLET_ASSIGN_OR_RETURN(const auto moment, query::parse_moment(text));
-  if (const auto* version = std::get_if<TableVersion>(&moment)) return *version;
-  return lake::version_at(table, std::get<Timestamp>(moment));
+  return query::version_of(table, moment);
 }
 
 struct Differing {

@@ -10,7 +10,6 @@
 #include "cli/query_command.h"
 #include "cli/tables_command.h"
 #include "lake/restore.h"
-#include "lake/time_travel.h"
 #include "query/moment.h"
 
 namespace inlet::cli {
@@ -29,12 +28,7 @@ Result<Outcome> execute(const config::PipelineConfig& config, const RestoreComma
   INLET_ASSIGN_OR_RETURN(const auto tables, lake->tables());
   INLET_ASSIGN_OR_RETURN(outcome.table, find_table(tables, command.table));
   INLET_ASSIGN_OR_RETURN(const auto table, lake->open(outcome.table));
-  TableVersion to;
-  if (const auto* version = std::get_if<TableVersion>(&moment)) {
-    to = *version;
-  } else {
-    INLET_ASSIGN_OR_RETURN(to, lake::version_at(*table, std::get<Timestamp>(moment)));
-  }
+  INLET_ASSIGN_OR_RETURN(const auto to, query::version_of(*table, moment));
   INLET_ASSIGN_OR_RETURN(outcome.plan, lake::plan_restore(*table, *table->snapshot(), to));
   if (command.dry_run || outcome.plan.is_nothing()) return outcome;
   INLET_ASSIGN_OR_RETURN(auto restored, lake::restore(*lake, *table, to, [] { return false; }));

@@ -2,7 +2,8 @@
 
 #include <charconv>
 #include <chrono>
-#include <limits>
+
+#include "lake/time_travel.h"
 
 namespace inlet::query {
 namespace {
@@ -113,6 +114,11 @@ Result<Moment> parse_moment(std::string_view text) {
 std::string moment_text(const Moment& moment) {
   if (const auto* version = std::get_if<TableVersion>(&moment)) return "version " + std::to_string(version->value);
   return iso_time(std::get<Timestamp>(moment));
+}
+
+Result<TableVersion> version_of(lake::Table& table, const Moment& moment) {
+  if (const auto* version = std::get_if<TableVersion>(&moment)) return *version;
+  return lake::version_at(table, std::get<Timestamp>(moment));
 }
 
 Result<AtOption> parse_at_option(std::string_view text) {

@@ -1,4 +1,4 @@
-// Which version of a table a query means: as people write it, and as a value. Pure functions.
+// Which version of a table a query means: as people write it, and as a value. Pure, but for version_of.
 #pragma once
 
 #include <map>
@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "lake/table.h"
 
 namespace inlet::query {
 
@@ -22,6 +23,9 @@ Result<Moment> parse_moment(std::string_view text);
 
 /// "version 12", "2026-11-22T10:00:00.000Z"
 std::string moment_text(const Moment& moment);
+
+/// The version of `table` that is meant, which need not be there (Table::snapshot_at says). Errors as lake::version_at.
+Result<TableVersion> version_of(lake::Table& table, const Moment& moment);
 
 /// What a session is asked to show instead of the newest versions.
 struct TimeTravel {

@@ -229,8 +229,7 @@ Result<lake::SnapshotPtr> QuerySession::snapshot_of(View& view) {
   }
   INLET_ASSIGN_OR_RETURN(auto newest, view.table->refresh());
   if (!view.moment) return newest;
-  if (const auto* version = std::get_if<TableVersion>(&*view.moment)) return view.table->snapshot_at(*version);
-  INLET_ASSIGN_OR_RETURN(const auto version, lake::version_at(*view.table, std::get<Timestamp>(*view.moment)));
+  INLET_ASSIGN_OR_RETURN(const auto version, version_of(*view.table, *view.moment));
   return view.table->snapshot_at(version);
 }
 
