@@ -59,11 +59,9 @@ Result<std::vector<std::int64_t>> read_decided(const SecondaryTable& secondary, 
   const auto highest = snapshot.transaction(marker_id(pipeline, partition));
   if (!highest || *highest <= marker.value) return decided;
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
-  std::string paths;
+  std::vector<std::string> paths;
   for (const auto& file : files) {
-    if (!may_hold_offsets_above(file, marker)) continue;
-    paths +=
-        (paths.empty() ? "" : ", ") + duck::quote_literal(lake::literal_pattern(table.directory() + "/" + file.path));
+    if (may_hold_offsets_above(file, marker)) paths.push_back(lake::absolute_path(table.directory(), file));
   }
   if (paths.empty()) return decided;
   // Rows older than a reset carry offsets of a log that is gone. Bronze says so first: a death between the two commits
@@ -72,8 +70,8 @@ Result<std::vector<std::int64_t>> read_decided(const SecondaryTable& secondary, 
   const auto reset_at = std::max(snapshot.transaction(id).value_or(0), bronze.transaction(id).value_or(0));
   INLET_ASSIGN_OR_RETURN(
       const auto rows,
-      connection.query("SELECT _offset FROM read_parquet([" + paths +
-                       "], hive_partitioning = false) WHERE _source = " + duck::quote_literal(partition.source) +
+      connection.query("SELECT _offset FROM read_parquet(" + lake::file_list_sql(paths) +
+                       ", hive_partitioning = false) WHERE _source = " + duck::quote_literal(partition.source) +
                        " AND _partition = " + std::to_string(partition.partition) + " AND _offset > " +
                        std::to_string(marker.value) + " AND epoch_us(" + secondary.decided_at + ") > " +
                        std::to_string(reset_at) + " ORDER BY _offset"));

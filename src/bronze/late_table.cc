@@ -89,14 +89,7 @@ std::string LateTable::select_of(const std::vector<lake::LiveFile>& files) {
 
 std::string LateTable::select_of(const std::string& directory, const lake::TableDefinition& definition,
                                  const std::vector<lake::LiveFile>& files) {
-  std::string list;
-  for (const auto& file : files) {
-    const std::string path = directory + "/" + file.path;
-    file_values_->set(path, lake::file_values(file, definition.partition_columns));
-    list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
-  }
-  if (!list.empty()) list += "]";
-  return lake::files_select_sql({definition.schema, definition.partition_columns, list});
+  return lake::files_select_sql(directory, definition.schema, definition.partition_columns, files, *file_values_);
 }
 
 Result<std::string> LateTable::bronze_sql() {

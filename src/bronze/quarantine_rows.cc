@@ -5,22 +5,10 @@
 #include "base/json.h"
 #include "bronze/markers.h"
 #include "duck/database.h"
+#include "lake/files_select.h"
 
 namespace inlet::bronze {
 namespace {
-
-// DuckDB takes every path for a pattern: a bracket around a character of one makes it stand for itself.
-std::string literal_pattern(std::string_view path) {
-  std::string pattern;
-  for (const char c : path) {
-    if (c == '*' || c == '?' || c == '[' || c == '{') {
-      pattern += {'[', c, ']'};
-    } else {
-      pattern += c;
-    }
-  }
-  return pattern;
-}
 
 // (source, partition, marker, reset_us) of every partition that this pipeline has claimed.
 std::string known_partitions_sql(const lake::Snapshot& bronze, const std::string& pipeline) {
@@ -102,14 +90,9 @@ std::optional<OffsetBounds> offset_bounds(const lake::LiveFile& file) {
 }
 
 std::string read_files_sql(const std::string& directory, const std::vector<std::string>& paths) {
-  std::string list;
-  for (const auto& path : paths) {
-    std::string absolute = path.starts_with('/') ? "" : directory + "/";
-    absolute += path;
-    if (!list.empty()) list += ", ";
-    list += duck::quote_literal(literal_pattern(absolute));
-  }
-  return "read_parquet([" + list + "], hive_partitioning = false)";
+  std::vector<std::string> absolute;
+  for (const auto& path : paths) absolute.push_back(path.starts_with('/') ? path : directory + "/" + path);
+  return "read_parquet(" + lake::file_list_sql(absolute) + ", hive_partitioning = false)";
 }
 
 Result<std::string> quarantine_rows_sql(const QuarantineLook& look, const std::string& pipeline) {

@@ -294,12 +294,8 @@ void LivePage::look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>
       if (const auto files = (*snapshot)->files(); files.is_ok()) {
         look.shown.files = static_cast<std::int64_t>(files->size());
         look.shown.bytes = 0;
-        look.shown.rows = 0;
-        for (const auto& file : *files) {
-          look.shown.bytes += file.bytes;
-          const auto rows = lake::recorded_rows(file);
-          look.shown.rows = rows && look.shown.rows ? std::optional(*look.shown.rows + *rows) : std::nullopt;
-        }
+        look.shown.rows = lake::recorded_rows(*files);
+        for (const auto& file : *files) look.shown.bytes += file.bytes;
         look.counted = look.shown.version;
       }
       look.next_count = clock_.steady_now() + kPauseForALook * (clock_.steady_now() - began);

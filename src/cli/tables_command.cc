@@ -22,12 +22,8 @@ Status summarize(lake::Lake& lake, TableSummary& summary) {
   summary.version = snapshot->version();
   summary.partition_columns = snapshot->partition_columns();
   summary.files = static_cast<std::int64_t>(files.size());
-  summary.rows = 0;
-  for (const auto& file : files) {
-    summary.bytes += file.bytes;
-    const auto rows = lake::recorded_rows(file);
-    summary.rows = rows && summary.rows ? std::optional(*summary.rows + *rows) : std::nullopt;
-  }
+  summary.rows = lake::recorded_rows(files);
+  for (const auto& file : files) summary.bytes += file.bytes;
   INLET_ASSIGN_OR_RETURN(const auto history, table->history(1));
   if (!history.empty()) {
     summary.last_commit = history.front().timestamp;

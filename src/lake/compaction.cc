@@ -14,20 +14,9 @@
 #include "duck/file_values.h"
 #include "lake/file_statistics.h"
 #include "lake/files_select.h"
-#include "lake/time_travel.h"
 
 namespace inlet::lake {
 namespace {
-
-using PartitionValues = std::map<std::string, std::optional<std::string>>;
-
-// Delta writes a NULL partition value as null or as the empty text; the two are one partition.
-PartitionValues normalized(PartitionValues values) {
-  for (auto& [column, value] : values) {
-    if (value && value->empty()) value.reset();
-  }
-  return values;
-}
 
 constexpr const char* kSuperseded = "compaction.superseded";
 
@@ -91,21 +80,12 @@ class Compaction {
   Result<Rewritten> rewrite(CompactionGroup group) {
     INLET_FAULT_POINT("tables.before_compaction_parquet");
     const auto& partition_columns = snapshot_->partition_columns();
-    std::string list;
-    std::optional<std::int64_t> expected = 0;
-    for (const auto& file : group.files) {
-      const std::string path = absolute_path(table_, file);
-      file_values_->set(path, file_values(file, partition_columns));
-      list += (list.empty() ? "[" : ", ") + duck::quote_literal(literal_pattern(path));
-      const auto rows = recorded_rows(file);
-      expected = rows && expected ? std::optional(*expected + *rows) : std::nullopt;
-    }
-    list += "]";
+    const auto expected = recorded_rows(group.files);
     const std::string select =
-        files_select_sql({.columns = snapshot_->schema(), .partition_columns = partition_columns, .files = list});
+        files_select_sql(table_.directory(), snapshot_->schema(), partition_columns, group.files, *file_values_);
     auto written = duck::copy_to_parquet(connection_, select,
                                          {.directory = table_.directory(), .partition_columns = partition_columns});
-    for (const auto& file : group.files) file_values_->erase(absolute_path(table_, file));
+    for (const auto& file : group.files) file_values_->erase(absolute_path(table_.directory(), file));
     INLET_RETURN_IF_ERROR(written.status());
 
     const auto now = std::chrono::floor<std::chrono::milliseconds>(Clock::system().now().time_since_epoch()).count();
@@ -216,9 +196,9 @@ class Compaction {
 
 std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files, const CompactionOptions& options) {
   const std::int64_t is_enough = options.target_bytes / 4 * 3;
-  std::map<PartitionValues, std::vector<const LiveFile*>> partitions;
+  std::map<decltype(LiveFile::partition_values), std::vector<const LiveFile*>> partitions;
   for (const auto& file : files) {
-    if (file.bytes < is_enough) partitions[normalized(file.partition_values)].push_back(&file);
+    if (file.bytes < is_enough) partitions[partition_of(file)].push_back(&file);
   }
   std::vector<CompactionGroup> groups;
   const auto close = [&](CompactionGroup& group) {

@@ -111,6 +111,16 @@ std::optional<std::int64_t> recorded_rows(const LiveFile& file) {
   return rows->get<std::int64_t>();
 }
 
+std::optional<std::int64_t> recorded_rows(const std::vector<LiveFile>& files) {
+  std::int64_t sum = 0;
+  for (const auto& file : files) {
+    const auto rows = recorded_rows(file);
+    if (!rows) return std::nullopt;
+    sum += *rows;
+  }
+  return sum;
+}
+
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,
                  std::int64_t modified_ms) {
   AddFile add;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/types.h"
 #include "duck/database.h"
@@ -23,6 +24,8 @@ std::string partition_value(const ColumnType& type, std::string text);
 
 /// numRecords of the file's statistics; nullopt: they do not say.
 std::optional<std::int64_t> recorded_rows(const LiveFile& file);
+/// Their sum; nullopt: those of a file do not say.
+std::optional<std::int64_t> recorded_rows(const std::vector<LiveFile>& files);
 
 /// The action that adds `file` to the table in `directory`.
 AddFile add_file(const duck::WrittenFile& file, const std::string& directory, const Schema& schema,

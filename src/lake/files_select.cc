@@ -81,6 +81,35 @@ duck::FileValues::Values file_values(const LiveFile& file, const std::vector<std
   return values;
 }
 
+std::map<std::string, std::optional<std::string>> partition_of(const LiveFile& file) {
+  auto values = file.partition_values;
+  for (auto& [column, value] : values) {
+    if (value && value->empty()) value.reset();
+  }
+  return values;
+}
+
+std::string absolute_path(const std::string& directory, const LiveFile& file) {
+  return file.path.starts_with('/') ? file.path : directory + "/" + file.path;
+}
+
+std::string file_list_sql(const std::vector<std::string>& paths) {
+  std::string list;
+  for (const auto& path : paths) list += (list.empty() ? "[" : ", ") + quote_literal(literal_pattern(path));
+  return list.empty() ? list : list + "]";
+}
+
+std::string files_select_sql(const std::string& directory, const Schema& columns,
+                             const std::vector<std::string>& partition_columns, const std::vector<LiveFile>& files,
+                             duck::FileValues& values) {
+  std::vector<std::string> paths;
+  for (const auto& file : files) {
+    paths.push_back(absolute_path(directory, file));
+    values.set(paths.back(), file_values(file, partition_columns));
+  }
+  return files_select_sql({.columns = columns, .partition_columns = partition_columns, .files = file_list_sql(paths)});
+}
+
 std::string literal_pattern(std::string_view path) {
   std::string pattern;
   for (const char c : path) {

@@ -83,16 +83,6 @@ Status compare_ranges(Table& table, TableVersion now, TableVersion to, RestorePl
   return Status::ok();
 }
 
-std::optional<std::int64_t> rows_of(const std::vector<LiveFile>& files) {
-  std::int64_t sum = 0;
-  for (const auto& file : files) {
-    const auto rows = recorded_rows(file);
-    if (!rows) return std::nullopt;
-    sum += *rows;
-  }
-  return sum;
-}
-
 AddFile as_add(const LiveFile& file) {
   AddFile add;
   add.path = file.path;
@@ -166,8 +156,8 @@ Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVe
   RestorePlan plan;
   plan.from = snapshot.version();
   plan.to = to;
-  plan.rows_before = rows_of(files_now);
-  plan.rows_after = rows_of(files_then);
+  plan.rows_before = recorded_rows(files_now);
+  plan.rows_after = recorded_rows(files_then);
   std::unordered_map<std::string_view, const LiveFile*> by_path;
   for (const auto& file : files_now) by_path.emplace(file.path, &file);
   std::vector<LiveFile> missing;

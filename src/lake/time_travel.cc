@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+#include "lake/files_select.h"
+
 namespace inlet::lake {
 namespace {
 
@@ -13,7 +15,7 @@ namespace fs = std::filesystem;
 Result<std::size_t> count_gone(const Table& table, const std::vector<LiveFile>& files) {
   std::size_t gone = 0;
   for (const auto& file : files) {
-    const std::string path = absolute_path(table, file);
+    const std::string path = absolute_path(table.directory(), file);
     std::error_code failed;
     const auto status = fs::status(path, failed);
     if (status.type() == fs::file_type::not_found) {
@@ -26,10 +28,6 @@ Result<std::size_t> count_gone(const Table& table, const std::vector<LiveFile>& 
 }
 
 }  // namespace
-
-std::string absolute_path(const Table& table, const LiveFile& file) {
-  return fs::path(file.path).is_absolute() ? file.path : table.directory() + "/" + file.path;
-}
 
 Result<TableVersion> version_at(Table& table, Timestamp time) {
   INLET_ASSIGN_OR_RETURN(const auto there, table.versions());

@@ -18,7 +18,4 @@ Result<TableVersion> version_at(Table& table, Timestamp time);
 /// from which version on all files are there.
 Status check_files_are_there(Table& table, TableVersion version, const std::vector<LiveFile>& files);
 
-/// Where a file stands on disk.
-std::string absolute_path(const Table& table, const LiveFile& file);
-
 }  // namespace inlet::lake

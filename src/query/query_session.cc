@@ -246,7 +246,7 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   std::vector<std::string> files;
   TextChunks list;
   for (const auto& file : live) {
-    std::string absolute = fs::path(file.path).is_absolute() ? file.path : directory + "/" + file.path;
+    std::string absolute = lake::absolute_path(directory, file);
     file_values_->set(absolute, lake::file_values(file, snapshot.partition_columns()));
     file_users_[absolute] += 1;
     list.add(lake::literal_pattern(absolute));

@@ -121,19 +121,11 @@ class Diff {
 
   // The rows of one side with the columns of both.
   std::string select_of(const Side& side) {
-    std::string list;
-    for (const auto& file : side.files) {
-      const std::string path = lake::absolute_path(table_, file);
-      file_values_->set(path, lake::file_values(file, side.snapshot->partition_columns()));
-      list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
-    }
-    if (!list.empty()) list += "]";
     std::vector<std::string> columns;
     for (const auto& column : columns_.columns) columns.push_back(column_of(side, column));
     return "SELECT " + joined(columns, ", ") + " FROM (" +
-           lake::files_select_sql({.columns = side.snapshot->schema(),
-                                   .partition_columns = side.snapshot->partition_columns(),
-                                   .files = list}) +
+           lake::files_select_sql(table_.directory(), side.snapshot->schema(), side.snapshot->partition_columns(),
+                                  side.files, *file_values_) +
            ")";
   }
 

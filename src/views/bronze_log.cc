@@ -1,6 +1,5 @@
 #include "views/bronze_log.h"
 
-#include <filesystem>
 
 #include "lake/files_select.h"
 
@@ -35,27 +34,23 @@ Result<BronzePosition> BronzeLog::position_of(TableVersion version) {
 }
 
 std::string BronzeLog::absolute_path(const lake::LiveFile& file) const {
-  return std::filesystem::path(file.path).is_absolute() ? file.path : table_->directory() + "/" + file.path;
+  return lake::absolute_path(table_->directory(), file);
 }
 
 Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use,
                               const std::string& file_column) {
   const auto snapshot = table_->snapshot();
-  std::string list;
-  std::vector<std::string> known;
+  std::vector<std::string> paths;
   for (const auto& file : files) {
-    std::string path = absolute_path(file);
-    list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
-    files_in_use_->take(path, lake::file_values(file, snapshot->partition_columns()));
-    known.push_back(std::move(path));
+    paths.push_back(absolute_path(file));
+    files_in_use_->take(paths.back(), lake::file_values(file, snapshot->partition_columns()));
   }
-  if (!list.empty()) list += "]";
   const std::string select = lake::files_select_sql({.columns = snapshot->schema(),
                                                      .partition_columns = snapshot->partition_columns(),
-                                                     .files = list,
+                                                     .files = lake::file_list_sql(paths),
                                                      .file_column = file_column});
   const Status status = use(Events(connection_, select));
-  for (const auto& path : known) files_in_use_->give_back(path);
+  for (const auto& path : paths) files_in_use_->give_back(path);
   return status;
 }
 

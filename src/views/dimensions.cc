@@ -41,17 +41,9 @@ Result<std::string> load_table(duck::Connection& connection, lake::Lake& lake, d
   INLET_ASSIGN_OR_RETURN(const auto table, lake.open(dimension.table));
   const auto snapshot = table->snapshot();
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
-  std::string list;
-  for (const auto& file : files) {
-    const std::string path = table->directory() + "/" + file.path;
-    list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
-    values.set(path, lake::file_values(file, snapshot->partition_columns()));
-  }
-  if (!list.empty()) list += "]";
   INLET_RETURN_IF_ERROR(connection.execute(
       "CREATE OR REPLACE TABLE " + qualified(dimension.name) + " AS " +
-      lake::files_select_sql(
-          {.columns = snapshot->schema(), .partition_columns = snapshot->partition_columns(), .files = list})));
+      lake::files_select_sql(table->directory(), snapshot->schema(), snapshot->partition_columns(), files, values)));
   return snapshot->table_id() + "@" + std::to_string(snapshot->version().value);
 }
 

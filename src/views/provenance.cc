@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "lake/file_statistics.h"
+#include "lake/files_select.h"
 #include "views/from_clause.h"
 #include "views/publisher.h"
 #include "views/row_origins.h"
@@ -32,17 +33,8 @@ bool would_be_rounded(const ColumnType& type, const std::string& text) {
   return last > point && last - point > scale;
 }
 
-// Delta writes a NULL partition value as null or as the empty text.
-std::map<std::string, std::optional<std::string>> partition_of(const lake::LiveFile& file) {
-  auto values = file.partition_values;
-  for (auto& [column, value] : values) {
-    if (value && value->empty()) value.reset();
-  }
-  return values;
-}
-
 ProvenanceFile described(const lake::LiveFile& file) {
-  return {file.path, file.bytes, lake::recorded_rows(file), partition_of(file)};
+  return {file.path, file.bytes, lake::recorded_rows(file), lake::partition_of(file)};
 }
 
 Status not_published(const PlannedView& view, std::string what) {

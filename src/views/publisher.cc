@@ -5,6 +5,7 @@
 
 #include "base/fault_point.h"
 #include "lake/file_statistics.h"
+#include "lake/files_select.h"
 
 namespace inlet::views {
 namespace {
@@ -23,17 +24,6 @@ std::int64_t table_number(const std::string& table_id) {
 // A plan's refusals, told apart by these ids; nobody outside of publish() sees them.
 constexpr const char* kOvertaken = "view.overtaken";
 constexpr const char* kTouched = "view.touched_by_another";
-
-PartitionValues values_of(const lake::LiveFile& file, const std::vector<std::string>& partition_columns) {
-  PartitionValues values;
-  for (const auto& column : partition_columns) {
-    const auto found = file.partition_values.find(column);
-    std::optional<std::string> value = found == file.partition_values.end() ? std::nullopt : found->second;
-    if (value && value->empty()) value.reset();
-    values.push_back(std::move(value));
-  }
-  return values;
-}
 
 std::string text_of(const std::map<std::string, std::string>& values, const char* name) {
   const auto found = values.find(name);
@@ -110,7 +100,7 @@ Result<std::vector<std::string>> Publisher::files_to_remove(const Request& reque
   if (request.mode == Mode::kAppend) return removes;
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
   for (const auto& file : files) {
-    if (request.mode == Mode::kReplaceAll || request.partitions.contains(values_of(file, plan_.partition_by)))
+    if (request.mode == Mode::kReplaceAll || request.partitions.contains(lake::file_values(file, plan_.partition_by)))
       removes.push_back(file.path);
   }
   return removes;

@@ -55,18 +55,10 @@ class Verifier {
   Status read_table(duck::Connection& connection, lake::Table& table, const ViewPlan& plan) {
     const auto snapshot = table.snapshot();
     INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
-    std::string list;
-    for (const auto& file : files) {
-      const std::string path = table.directory() + "/" + file.path;
-      list += (list.empty() ? "[" : ", ") + duck::quote_literal(lake::literal_pattern(path));
-      file_values_->set(path, lake::file_values(file, snapshot->partition_columns()));
-    }
-    if (!list.empty()) list += "]";
-    return connection.execute(
-        "CREATE OR REPLACE TEMP TABLE actual AS SELECT " + compared_columns(plan) + " FROM (" +
-        lake::files_select_sql(
-            {.columns = snapshot->schema(), .partition_columns = snapshot->partition_columns(), .files = list}) +
-        ")");
+    return connection.execute("CREATE OR REPLACE TEMP TABLE actual AS SELECT " + compared_columns(plan) + " FROM (" +
+                              lake::files_select_sql(table.directory(), snapshot->schema(),
+                                                     snapshot->partition_columns(), files, *file_values_) +
+                              ")");
   }
 
   const config::PipelineConfig& config_;
