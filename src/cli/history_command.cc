@@ -1,9 +1,7 @@
 #include "cli/history_command.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
-#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -20,15 +18,6 @@ namespace {
 
 constexpr std::string_view kOffsets = "offsets:";
 
-std::optional<std::int64_t> metric(const lake::HistoryEntry& entry, const std::string& name) {
-  const auto found = entry.metrics.find(name);
-  if (found == entry.metrics.end()) return std::nullopt;
-  std::int64_t value = 0;
-  const auto& text = found->second;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  return read.ec == std::errc() && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
 // "kafka:ventes/0" → "12..90" of every partition the commit covers.
 std::vector<std::pair<std::string, std::string>> offsets(const lake::HistoryEntry& entry) {
   std::vector<std::pair<std::string, std::string>> ranges;
@@ -38,17 +27,12 @@ std::vector<std::pair<std::string, std::string>> offsets(const lake::HistoryEntr
   return ranges;
 }
 
-std::string text_of(const std::map<std::string, std::string>& values, const char* name) {
-  const auto found = values.find(name);
-  return found == values.end() ? std::string() : found->second;
-}
-
 // Which program wrote it, and where it says so which process.
 std::string who(const lake::HistoryEntry& entry) {
-  std::string name = text_of(entry.info, "engineInfo");
-  if (name.empty()) name = text_of(entry.info, "clientVersion");  // delta-rs
-  const std::string process = text_of(entry.info, "pid");
-  const std::string host = text_of(entry.info, "host");
+  std::string name = entry.info_text("engineInfo");
+  if (name.empty()) name = entry.info_text("clientVersion");  // delta-rs
+  const std::string process = entry.info_text("pid");
+  const std::string host = entry.info_text("host");
   if (!process.empty() && !host.empty()) name += " " + process + "@" + host;
   return name;
 }
@@ -64,8 +48,8 @@ Json info_json(const lake::HistoryEntry& entry) {
 
 // The rows of the commit; of a rewrite, those it wrote again.
 std::optional<std::int64_t> rows_of(const lake::HistoryEntry& entry) {
-  const auto rows = metric(entry, "numOutputRows");
-  return rows ? rows : metric(entry, "num_added_rows");  // delta-rs
+  const auto rows = entry.metric("numOutputRows");
+  return rows ? rows : entry.metric("num_added_rows");  // delta-rs
 }
 
 Json to_json(const lake::HistoryEntry& entry) {

@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include "base/integer.h"
 #include "base/json.h"
 #include "bronze/quarantine_rows.h"
 #include "bronze/replay.h"
@@ -205,9 +205,7 @@ std::string list_text(const config::PipelineConfig& config, const ListedRows& li
 // ---- show ----
 
 Result<std::int64_t> number_of(std::string_view text) {
-  std::int64_t number = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (read.ec == std::errc() && read.ptr == text.data() + text.size()) return number;
+  if (const auto number = parse_integer(text)) return *number;
   return Status(StatusCode::kInvalidArgument, "cli.bad_position", "\"" + std::string(text) + "\" is not a number");
 }
 

@@ -1,13 +1,13 @@
 #include "lake/restore.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "base/fault_point.h"
+#include "base/integer.h"
 #include "lake/file_statistics.h"
 #include "lake/lock.h"
 #include "lake/time_travel.h"
@@ -18,18 +18,12 @@ namespace {
 constexpr std::string_view kOffsets = "offsets:";
 constexpr const char* kRestore = "RESTORE";
 
-std::optional<std::int64_t> number(std::string_view text) {
-  std::int64_t value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  return read.ec == std::errc() && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
 // "12..90"
 std::optional<OffsetRange> read_range(std::string_view text) {
   const auto dots = text.find("..");
   if (dots == std::string_view::npos) return std::nullopt;
-  const auto first = number(text.substr(0, dots));
-  const auto last = number(text.substr(dots + 2));
+  const auto first = parse_integer(text.substr(0, dots));
+  const auto last = parse_integer(text.substr(dots + 2));
   return first && last ? std::optional(OffsetRange{{*first}, {*last}}) : std::nullopt;
 }
 
@@ -60,7 +54,7 @@ TableVersion went_on_from(const HistoryEntry& entry) {
   if (entry.operation == kRestore) {
     const auto version = entry.parameters.find("version");
     if (version != entry.parameters.end()) {
-      if (const auto value = number(version->second); value && *value >= 0 && *value < entry.version.value)
+      if (const auto value = parse_integer(version->second); value && *value >= 0 && *value < entry.version.value)
         return {*value};
     }
   }

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <sstream>
 #include <utility>
+
+#include "base/integer.h"
 
 namespace inlet::lake {
 namespace {
@@ -43,14 +44,12 @@ std::optional<std::chrono::milliseconds> parse_interval(std::string_view text) {
   words >> word;
   if (word == "interval" && !(words >> word)) return std::nullopt;
   do {
-    std::int64_t count = 0;
-    const auto read = std::from_chars(word.data(), word.data() + word.size(), count);
-    if (read.ec != std::errc() || read.ptr != word.data() + word.size() || count < 0 || count > 1'000'000'000)
-      return std::nullopt;
+    const auto count = parse_integer(word);
+    if (!count || *count < 0 || *count > 1'000'000'000) return std::nullopt;
     if (!(words >> word)) return std::nullopt;
     const auto length = unit(word);
     if (!length) return std::nullopt;
-    sum += *length * count;
+    sum += *length * *count;
     is_any = true;
   } while (words >> word);
   return is_any ? std::optional(sum) : std::nullopt;

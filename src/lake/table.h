@@ -103,6 +103,11 @@ struct HistoryEntry {
   std::vector<AppTransaction> transactions;
   std::int64_t added_files = 0;
   std::int64_t removed_files = 0;
+
+  /// nullopt: the commit says no such number.
+  std::optional<std::int64_t> metric(const std::string& name) const;
+  /// Empty: its commitInfo has no such field.
+  std::string info_text(const std::string& name) const;
 };
 
 /// What one commit did to the rows of its table.

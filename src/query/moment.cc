@@ -1,8 +1,8 @@
 #include "query/moment.h"
 
-#include <charconv>
 #include <chrono>
 
+#include "base/integer.h"
 #include "lake/time_travel.h"
 
 namespace inlet::query {
@@ -95,10 +95,8 @@ std::optional<Timestamp> parse_instant(std::string_view text) {
 
 std::optional<TableVersion> parse_version(std::string_view text) {
   if (text.starts_with('v') || text.starts_with('V')) text.remove_prefix(1);
-  std::int64_t value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool is_whole = read.ec == std::errc() && read.ptr == text.data() + text.size();
-  return is_whole && value >= 0 ? std::optional(TableVersion{value}) : std::nullopt;
+  const auto value = parse_integer(text);
+  return value && *value >= 0 ? std::optional(TableVersion{*value}) : std::nullopt;
 }
 
 }  // namespace

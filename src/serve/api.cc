@@ -79,15 +79,8 @@ QueryPool::Job result_set_job(std::string sql, Json more, std::size_t most_rows)
   };
 }
 
-std::optional<std::int64_t> metric(const lake::HistoryEntry& entry, const std::string& name) {
-  const auto found = entry.metrics.find(name);
-  if (found == entry.metrics.end()) return std::nullopt;
-  const auto number = parse_count(name, found->second, 0, INT64_MAX);
-  return number.is_ok() ? std::optional(*number) : std::nullopt;
-}
-
 Json commit_json(const lake::HistoryEntry& entry) {
-  const auto rows = metric(entry, "numOutputRows");
+  const auto rows = entry.metric("numOutputRows");
   return {{"version", entry.version.value},
           {"timestamp", iso_time(entry.timestamp)},
           {"operation", entry.operation},

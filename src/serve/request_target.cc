@@ -1,8 +1,9 @@
 #include "serve/request_target.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
+
+#include "base/integer.h"
 
 namespace inlet::serve {
 namespace {
@@ -121,15 +122,13 @@ Result<RequestTarget> parse_target(std::string_view target) {
 }
 
 Result<std::int64_t> parse_count(std::string_view name, std::string_view text, std::int64_t least, std::int64_t most) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool is_digits = !text.empty() && text.front() != '-';
-  if (!is_digits || error != std::errc() || end != text.data() + text.size() || number < least || number > most) {
+  const auto number = text.starts_with('-') ? std::nullopt : parse_integer(text);
+  if (!number || *number < least || *number > most) {
     return Status(StatusCode::kInvalidArgument, "api.bad_parameter",
                   std::string(name) + " must be a number from " + std::to_string(least) + " to " + std::to_string(most))
         .at(std::string(name));
   }
-  return number;
+  return *number;
 }
 
 }  // namespace inlet::serve

@@ -25,11 +25,6 @@ std::int64_t table_number(const std::string& table_id) {
 constexpr const char* kOvertaken = "view.overtaken";
 constexpr const char* kTouched = "view.touched_by_another";
 
-std::string text_of(const std::map<std::string, std::string>& values, const char* name) {
-  const auto found = values.find(name);
-  return found == values.end() ? std::string() : found->second;
-}
-
 }  // namespace
 
 lake::TableDefinition view_definition(const config::ViewConfig& view, const ViewPlan& plan) {
@@ -79,11 +74,11 @@ Result<std::optional<Published>> read_published(lake::Table& table, const std::s
   // The commit that says the rest is the last one, unless another writer has been at the table since.
   INLET_ASSIGN_OR_RETURN(const auto history, table.history(64));
   for (const auto& entry : history) {
-    if (text_of(entry.info, kFingerprint).empty()) continue;
+    if (entry.info_text(kFingerprint).empty()) continue;
     Published published;
-    published.bronze = {text_of(entry.info, kBronzeTable), TableVersion{*version}, text_of(entry.info, kBronzeTxn),
-                        Timestamp(std::chrono::microseconds(std::stoll("0" + text_of(entry.info, kBronzeTimestamp))))};
-    published.fingerprint = text_of(entry.info, kFingerprint);
+    published.bronze = {entry.info_text(kBronzeTable), TableVersion{*version}, entry.info_text(kBronzeTxn),
+                        Timestamp(std::chrono::microseconds(std::stoll("0" + entry.info_text(kBronzeTimestamp))))};
+    published.fingerprint = entry.info_text(kFingerprint);
     published.table_version = entry.version;
     published.is_newest = entry.version == snapshot->version();
     return std::optional<Published>(std::move(published));
