@@ -105,12 +105,12 @@ class App {
     add_run("run", "read the source and commit to the lake until stopped", run_pipeline);
     add_run("demo", "run on the embedded generator, then show what arrived", run_demo);
     add_produce();
-    add_inspection("status", "committed offset, end and lag of every partition", run_status);
-    add_inspection("check", "look at everything a run needs, with a fix for what is missing", run_check);
+    add_inspection(app_, "status", "committed offset, end and lag of every partition", run_status);
+    add_inspection(app_, "check", "look at everything a run needs, with a fix for what is missing", run_check);
     add_query();
     add_verify();
     add_report();
-    add_inspection("tables", "what the lake holds", run_tables);
+    add_inspection(app_, "tables", "what the lake holds", run_tables);
     add_history();
     add_diff();
     add_restore();
@@ -213,36 +213,59 @@ class App {
     });
   }
 
-  void add_produce() {
+  // A command on a pipeline: its flags go into `flags`, which lives as long as the program.
+  template <class Command>
+  struct Declared {
+    CLI::App& command;
+    Command& flags;
+  };
+
+  /// `complete`: what is left to do when the line has been parsed; it fails as wrong usage.
+  template <class Command>
+  Declared<Command> add_command(CLI::App& parent, const std::string& name, const std::string& what,
+                                ExitCode (*execute)(const config::PipelineConfig&, const Command&),
+                                std::function<Status(Command&)> complete = {}) {
     struct Flags {
       PipelineFlags pipeline;
-      ProduceCommand produce;
+      Command command;
     };
     auto flags = std::make_shared<Flags>();
-    CLI::App* const command = app_.add_subcommand("produce", "put the generator's events into the Kafka topic");
-    add_pipeline_flags(*command, flags->pipeline);
-    command->add_option("--count", flags->produce.count, "how many events; without it until stopped")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--from", flags->produce.from, "number of the first event, to continue an earlier call")
-        ->check(CLI::NonNegativeNumber);
-    command->add_option("--partitions", flags->produce.partitions, "of the topic, when it is created")
-        ->check(CLI::PositiveNumber);
-    command->add_option("--rate", flags->produce.rate, "events per second; without it as fast as the broker takes them")
-        ->check(CLI::NonNegativeNumber);
-    command->add_flag("--quiet", flags->produce.quiet, "no progress line");
-    command->callback([this, flags] {
-      action_ = [flags] {
-        flags->produce.output = flags->pipeline.output();
-        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_produce(config, flags->produce); });
+    CLI::App& command = *parent.add_subcommand(name, what);
+    add_pipeline_flags(command, flags->pipeline);
+    command.callback([this, flags, execute, complete] {
+      action_ = [flags, execute, complete]() -> ExitCode {
+        flags->command.output = flags->pipeline.output();
+        if (complete) {
+          if (const Status status = complete(flags->command); !status.is_ok()) {
+            static_cast<void>(report(status, flags->command.output));
+            return kExitUsage;
+          }
+        }
+        return with_pipeline(flags->pipeline, [&](const auto& config) { return execute(config, flags->command); });
       };
     });
+    return {command, flags->command};
+  }
+
+  void add_produce() {
+    const auto [command, produce] =
+        add_command(app_, "produce", "put the generator's events into the Kafka topic", run_produce);
+    command.add_option("--count", produce.count, "how many events; without it until stopped")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--from", produce.from, "number of the first event, to continue an earlier call")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--partitions", produce.partitions, "of the topic, when it is created")
+        ->check(CLI::PositiveNumber);
+    command.add_option("--rate", produce.rate, "events per second; without it as fast as the broker takes them")
+        ->check(CLI::NonNegativeNumber);
+    command.add_flag("--quiet", produce.quiet, "no progress line");
   }
 
   // A command that takes nothing but the pipeline.
-  void add_inspection(const std::string& name, const std::string& what,
+  void add_inspection(CLI::App& parent, const std::string& name, const std::string& what,
                       ExitCode (*execute)(const config::PipelineConfig&, Output)) {
     auto flags = std::make_shared<PipelineFlags>();
-    CLI::App* const command = app_.add_subcommand(name, what);
+    CLI::App* const command = parent.add_subcommand(name, what);
     add_pipeline_flags(*command, *flags);
     command->callback([this, flags, execute] {
       action_ = [flags, execute] {
@@ -283,132 +306,64 @@ class App {
   }
 
   void add_history() {
-    struct Flags {
-      PipelineFlags pipeline;
-      HistoryCommand history;
-    };
-    auto flags = std::make_shared<Flags>();
-    CLI::App* const command = app_.add_subcommand("history", "the commits of one table, newest first");
-    add_pipeline_flags(*command, flags->pipeline);
-    command->add_option("table", flags->history.table, "for example bronze/ventes_stream")->required();
-    command->add_option("--limit", flags->history.limit, "how many commits")
-        ->capture_default_str()
-        ->check(CLI::PositiveNumber);
-    command->callback([this, flags] {
-      action_ = [flags] {
-        flags->history.output = flags->pipeline.output();
-        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_history(config, flags->history); });
-      };
-    });
+    const auto [command, history] = add_command(app_, "history", "the commits of one table, newest first", run_history);
+    command.add_option("table", history.table, "for example bronze/ventes_stream")->required();
+    command.add_option("--limit", history.limit, "how many commits")->capture_default_str()->check(CLI::PositiveNumber);
   }
 
   void add_diff() {
-    struct Flags {
-      PipelineFlags pipeline;
-      DiffCommand diff;
-    };
-    auto flags = std::make_shared<Flags>();
-    CLI::App* const command = app_.add_subcommand("diff", "which rows differ between two versions of a table");
-    add_pipeline_flags(*command, flags->pipeline);
-    command->add_option("table", flags->diff.table, "for example bronze/ventes_stream")->required();
-    command->add_option("from", flags->diff.from, "a version or a time (UTC)")->required();
-    command->add_option("to", flags->diff.to, "a version or a time (UTC)")->required();
+    const auto [command, diff] =
+        add_command(app_, "diff", "which rows differ between two versions of a table", run_diff);
+    command.add_option("table", diff.table, "for example bronze/ventes_stream")->required();
+    command.add_option("from", diff.from, "a version or a time (UTC)")->required();
+    command.add_option("to", diff.to, "a version or a time (UTC)")->required();
     command
-        ->add_option("--key", flags->diff.key,
-                     "columns by which a row is the same one; without it the position in the source, or a view's keys")
+        .add_option("--key", diff.key,
+                    "columns by which a row is the same one; without it the position in the source, or a view's keys")
         ->delimiter(',')
         ->allow_extra_args(false);
-    command->add_option("--limit", flags->diff.most, "how many differing rows are shown")
+    command.add_option("--limit", diff.most, "how many differing rows are shown")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
-    command->callback([this, flags] {
-      action_ = [flags] {
-        flags->diff.output = flags->pipeline.output();
-        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_diff(config, flags->diff); });
-      };
-    });
   }
 
   void add_restore() {
-    struct Flags {
-      PipelineFlags pipeline;
-      RestoreCommand restore;
-    };
-    auto flags = std::make_shared<Flags>();
-    CLI::App* const command = app_.add_subcommand("restore", "a table as it was at an older version, by a new commit");
-    add_pipeline_flags(*command, flags->pipeline);
-    command->add_option("table", flags->restore.table, "for example bronze/ventes_stream")->required();
-    command->add_option("--to", flags->restore.to, "a version or a time (UTC)")->required();
-    command->add_flag("--dry-run", flags->restore.dry_run, "say what would go and come back, commit nothing");
-    command->callback([this, flags] {
-      action_ = [flags] {
-        flags->restore.output = flags->pipeline.output();
-        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_restore(config, flags->restore); });
-      };
-    });
+    const auto [command, restore] =
+        add_command(app_, "restore", "a table as it was at an older version, by a new commit", run_restore);
+    command.add_option("table", restore.table, "for example bronze/ventes_stream")->required();
+    command.add_option("--to", restore.to, "a version or a time (UTC)")->required();
+    command.add_flag("--dry-run", restore.dry_run, "say what would go and come back, commit nothing");
   }
 
   void add_optimize() {
-    struct Flags {
-      PipelineFlags pipeline;
-      std::string target_size;
-      OptimizeCommand optimize;
-    };
-    auto flags = std::make_shared<Flags>();
-    CLI::App* const command = app_.add_subcommand("optimize", "bring small files of the tables together");
-    add_pipeline_flags(*command, flags->pipeline);
-    command->add_option("table", flags->optimize.table, "one table; without it every one of the pipeline");
-    command->add_option("--target-size", flags->target_size, "of a file, for example 128MiB (the default)")
-        ->type_name("SIZE");
-    command->add_flag("--dry-run", flags->optimize.dry_run,
-                      "say which files would be brought together, change nothing");
-    command->callback([this, flags] {
-      action_ = [flags]() -> ExitCode {
-        flags->optimize.output = flags->pipeline.output();
-        if (!flags->target_size.empty()) {
-          const auto size = config::parse_bytes(flags->target_size);
-          if (!size.is_ok()) {
-            static_cast<void>(report(size.status(), flags->optimize.output));
-            return kExitUsage;
-          }
-          flags->optimize.target_bytes = *size;
-        }
-        return with_pipeline(flags->pipeline,
-                             [&](const auto& config) { return run_optimize(config, flags->optimize); });
-      };
-    });
+    const auto target_size = std::make_shared<std::string>();
+    const auto [command, optimize] =
+        add_command<OptimizeCommand>(app_, "optimize", "bring small files of the tables together", run_optimize,
+                                     [target_size](OptimizeCommand& given) -> Status {
+                                       if (target_size->empty()) return Status::ok();
+                                       INLET_ASSIGN_OR_RETURN(given.target_bytes, config::parse_bytes(*target_size));
+                                       return Status::ok();
+                                     });
+    command.add_option("table", optimize.table, "one table; without it every one of the pipeline");
+    command.add_option("--target-size", *target_size, "of a file, for example 128MiB (the default)")->type_name("SIZE");
+    command.add_flag("--dry-run", optimize.dry_run, "say which files would be brought together, change nothing");
   }
 
   void add_vacuum() {
-    struct Flags {
-      PipelineFlags pipeline;
-      std::string retain;
-      VacuumCommand vacuum;
-    };
-    auto flags = std::make_shared<Flags>();
-    CLI::App* const command =
-        app_.add_subcommand("vacuum", "delete files that no version within the retention needs, and clean the logs");
-    add_pipeline_flags(*command, flags->pipeline);
-    command->add_option("table", flags->vacuum.table, "one table; without it every one of the pipeline");
+    const auto retain = std::make_shared<std::string>();
+    const auto [command, vacuum] = add_command<VacuumCommand>(
+        app_, "vacuum", "delete files that no version within the retention needs, and clean the logs", run_vacuum,
+        [retain](VacuumCommand& given) -> Status {
+          if (retain->empty()) return Status::ok();
+          INLET_ASSIGN_OR_RETURN(given.retain, config::parse_duration(*retain));
+          return Status::ok();
+        });
+    command.add_option("table", vacuum.table, "one table; without it every one of the pipeline");
     command
-        ->add_option("--retain", flags->retain,
-                     "how long removed files stay, for example 7d; without it delta.deletedFileRetentionDuration")
+        .add_option("--retain", *retain,
+                    "how long removed files stay, for example 7d; without it delta.deletedFileRetentionDuration")
         ->type_name("TIME");
-    command->add_flag("--dry-run", flags->vacuum.dry_run, "say what would be deleted, delete nothing");
-    command->callback([this, flags] {
-      action_ = [flags]() -> ExitCode {
-        flags->vacuum.output = flags->pipeline.output();
-        if (!flags->retain.empty()) {
-          const auto retain = config::parse_duration(flags->retain);
-          if (!retain.is_ok()) {
-            static_cast<void>(report(retain.status(), flags->vacuum.output));
-            return kExitUsage;
-          }
-          flags->vacuum.retain = *retain;
-        }
-        return with_pipeline(flags->pipeline, [&](const auto& config) { return run_vacuum(config, flags->vacuum); });
-      };
-    });
+    command.add_flag("--dry-run", vacuum.dry_run, "say what would be deleted, delete nothing");
   }
 
   void add_report() {
@@ -523,46 +478,17 @@ class App {
   }
 
   void add_late() {
-    struct ListFlags {
-      PipelineFlags pipeline;
-      LateListCommand list;
-    };
-    struct ApplyFlags {
-      PipelineFlags pipeline;
-      LateApplyCommand apply;
-    };
-    CLI::App* const late = app_.add_subcommand("late", "the events that came late and were diverted");
-    late->require_subcommand(1);
-    auto list = std::make_shared<ListFlags>();
-    CLI::App* const list_command = late->add_subcommand("list", "how many there are, by day, and the newest");
-    add_pipeline_flags(*list_command, list->pipeline);
-    list_command->add_option("--limit", list->list.limit, "how many of the newest are shown")
+    CLI::App& late = *app_.add_subcommand("late", "the events that came late and were diverted");
+    late.require_subcommand(1);
+    const auto [list_command, list] =
+        add_command(late, "list", "how many there are, by day, and the newest", run_late_list);
+    list_command.add_option("--limit", list.limit, "how many of the newest are shown")
         ->capture_default_str()
         ->check(CLI::NonNegativeNumber);
-    list_command->callback([this, list] {
-      action_ = [list] {
-        list->list.output = list->pipeline.output();
-        return with_pipeline(list->pipeline, [&](const auto& config) { return run_late_list(config, list->list); });
-      };
-    });
-    auto preview = std::make_shared<PipelineFlags>();
-    CLI::App* const preview_command = late->add_subcommand("preview", "which rows of the views would change");
-    add_pipeline_flags(*preview_command, *preview);
-    preview_command->callback([this, preview] {
-      action_ = [preview] {
-        return with_pipeline(*preview, [&](const auto& config) { return run_late_preview(config, preview->output()); });
-      };
-    });
-    auto apply = std::make_shared<ApplyFlags>();
-    CLI::App* const apply_command = late->add_subcommand("apply", "put them into the table of events, each once");
-    add_pipeline_flags(*apply_command, apply->pipeline);
-    apply_command->add_flag("--dry-run", apply->apply.dry_run, "only say how many would be applied");
-    apply_command->callback([this, apply] {
-      action_ = [apply] {
-        apply->apply.output = apply->pipeline.output();
-        return with_pipeline(apply->pipeline, [&](const auto& config) { return run_late_apply(config, apply->apply); });
-      };
-    });
+    add_inspection(late, "preview", "which rows of the views would change", run_late_preview);
+    const auto [apply_command, apply] =
+        add_command(late, "apply", "put them into the table of events, each once", run_late_apply);
+    apply_command.add_flag("--dry-run", apply.dry_run, "only say how many would be applied");
   }
 
   void add_version() {
