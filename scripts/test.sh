@@ -3,7 +3,7 @@
 #
 # A phase that fails does not keep the others from running. The last line counts what passed and what failed over all
 # of them: every test case, and every check as one. A skipped test has not been seen to pass: it counts as failed.
-# Logs stay in build/test-logs.
+# Logs stay in build/test-logs; what failed checks printed first stands before that line once more.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/paths.sh"
 cd "$root"
@@ -46,6 +46,7 @@ check() { # NAME COMMAND...: one check, which prints only when it fails
     count 0 1
     printf '  FAILED  %-24s %3d s\n' "$name" $((SECONDS - started))
     sed 's/^/    /' "$logs/check.out"
+    { echo "$phase: $name"; head -n 20 "$logs/check.out" | sed 's/^/    /'; } >>"$logs/failed"
   fi
 }
 
@@ -179,6 +180,7 @@ for phase in "${chosen[@]}"; do
 done
 
 mkdir -p "$logs"
+: >"$logs/failed"
 trap 'exit 130' INT TERM
 summary=() passed=0 failed=0
 for phase in "${chosen[@]}"; do
@@ -199,6 +201,9 @@ done
 
 printf '\n'
 printf '%s\n' "${summary[@]}"
-((failed == 0)) || printf 'logs: %s\n' "$logs"
+if ((failed)); then
+  cat "$logs/failed"
+  printf 'logs: %s\n' "$logs"
+fi
 printf '\n%d passed, %d failed\n' $passed $failed
 ((failed == 0))
