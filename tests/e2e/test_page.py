@@ -236,6 +236,9 @@ def test_a_cut_connection_is_told_and_comes_back_by_itself(growing, visit):
     tab = visit(line.url).wait_ready()
     tab.forgives_lost_connections = True
     before = tab.tile("overview", "sales")
+    growing.sales.write([growing.sales.sale() for _ in range(10)])
+    before += 10
+    tab.wait_tile("overview", "sales", before)  # an event has come
 
     line.cut()
     expect(tab.page.locator(".banner-lost")).to_contain_text("The connection dropped.")
