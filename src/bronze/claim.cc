@@ -61,7 +61,7 @@ Result<std::vector<std::int64_t>> read_decided(const SecondaryTable& secondary, 
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
   std::vector<std::string> paths;
   for (const auto& file : files) {
-    if (may_hold_offsets_above(file, marker)) paths.push_back(lake::absolute_path(table.directory(), file));
+    if (may_hold_offsets_above(file, marker)) paths.push_back(lake::absolute_path(table.directory(), file.path));
   }
   if (paths.empty()) return decided;
   // Rows older than a reset carry offsets of a log that is gone. Bronze says so first: a death between the two commits

@@ -91,7 +91,7 @@ std::optional<OffsetBounds> offset_bounds(const lake::LiveFile& file) {
 
 std::string read_files_sql(const std::string& directory, const std::vector<std::string>& paths) {
   std::vector<std::string> absolute;
-  for (const auto& path : paths) absolute.push_back(path.starts_with('/') ? path : directory + "/" + path);
+  for (const auto& path : paths) absolute.push_back(lake::absolute_path(directory, path));
   return "read_parquet(" + lake::file_list_sql(absolute) + ", hive_partitioning = false)";
 }
 

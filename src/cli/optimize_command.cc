@@ -80,19 +80,15 @@ Status optimize(const config::PipelineConfig& config, const OptimizeCommand& com
 ExitCode run_optimize(const config::PipelineConfig& config, const OptimizeCommand& command) {
   std::vector<Report> reports;
   const Status status = optimize(config, command, reports);
-  Json document = Json::array();
+  Json tables = Json::array();
   for (const auto& report : reports) {
     if (command.output == Output::kJson) {
-      document.push_back(to_json(report));
+      tables.push_back(to_json(report));
     } else {
       print(report, command.dry_run);
     }
   }
-  if (command.output == Output::kJson && status.is_ok())
-    fmt::print("{}\n", dump_json(Json{{"dry_run", command.dry_run}, {"tables", document}}));
-  if (status.is_ok()) return kExitOk;
-  const ExitCode code = report(status, command.output);
-  return code == kExitConfiguration ? kExitRuntime : code;
+  return finish_upkeep(status, tables, command.dry_run, command.output);
 }
 
 }  // namespace inlet::cli

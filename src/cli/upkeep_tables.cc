@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "base/clock.h"
+#include "base/format.h"
 #include "cli/history_command.h"
 
 namespace inlet::cli {
@@ -26,6 +27,15 @@ Result<std::vector<std::string>> upkeep_tables(const config::PipelineConfig& con
     if (is_there && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return names;
+}
+
+ExitCode finish_upkeep(const Status& status, const Json& tables, bool dry_run, Output output) {
+  if (status.is_ok()) {
+    if (output == Output::kJson) fmt::print("{}\n", dump_json(Json{{"dry_run", dry_run}, {"tables", tables}}));
+    return kExitOk;
+  }
+  const ExitCode code = report(status, output);
+  return code == kExitConfiguration ? kExitRuntime : code;
 }
 
 UpkeepLine::UpkeepLine() : terminal_(isatty(STDERR_FILENO) == 1) {}

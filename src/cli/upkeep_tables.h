@@ -1,10 +1,13 @@
 // The tables that optimize and vacuum look after: those of the pipeline.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/status.h"
+#include "cli/exit_code.h"
 #include "config/pipeline_config.h"
 #include "lake/table.h"
 
@@ -14,6 +17,10 @@ namespace inlet::cli {
 /// table alone, which may be any of the lake (as find_table takes it).
 Result<std::vector<std::string>> upkeep_tables(const config::PipelineConfig& config, lake::Lake& lake,
                                                const std::string& asked_for);
+
+/// The end of such a command: with kJson what was done, unless it failed; the error otherwise, which is no mistake in
+/// the configuration.
+ExitCode finish_upkeep(const Status& status, const Json& tables, bool dry_run, Output output);
 
 /// A line on stderr that is rewritten, where stderr is a terminal; nothing elsewhere.
 class UpkeepLine {

@@ -85,7 +85,7 @@ class Compaction {
         files_select_sql(table_.directory(), snapshot_->schema(), partition_columns, group.files, *file_values_);
     auto written = duck::copy_to_parquet(connection_, select,
                                          {.directory = table_.directory(), .partition_columns = partition_columns});
-    for (const auto& file : group.files) file_values_->erase(absolute_path(table_.directory(), file));
+    for (const auto& file : group.files) file_values_->erase(absolute_path(table_.directory(), file.path));
     INLET_RETURN_IF_ERROR(written.status());
 
     const auto now = std::chrono::floor<std::chrono::milliseconds>(Clock::system().now().time_since_epoch()).count();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/format.h"
 #include "duck/database.h"
 
 namespace inlet::lake {
@@ -89,8 +90,8 @@ std::map<std::string, std::optional<std::string>> partition_of(const LiveFile& f
   return values;
 }
 
-std::string absolute_path(const std::string& directory, const LiveFile& file) {
-  return file.path.starts_with('/') ? file.path : directory + "/" + file.path;
+std::string absolute_path(const std::string& directory, const std::string& path) {
+  return path.starts_with('/') ? path : fmt::format("{}/{}", directory, path);
 }
 
 std::string file_list_sql(const std::vector<std::string>& paths) {
@@ -104,7 +105,7 @@ std::string files_select_sql(const std::string& directory, const Schema& columns
                              duck::FileValues& values) {
   std::vector<std::string> paths;
   for (const auto& file : files) {
-    paths.push_back(absolute_path(directory, file));
+    paths.push_back(absolute_path(directory, file.path));
     values.set(paths.back(), file_values(file, partition_columns));
   }
   return files_select_sql({.columns = columns, .partition_columns = partition_columns, .files = file_list_sql(paths)});

@@ -31,8 +31,8 @@ std::string files_select_sql(const std::string& directory, const Schema& columns
                              const std::vector<std::string>& partition_columns, const std::vector<LiveFile>& files,
                              duck::FileValues& values);
 
-/// Where a file of the table in `directory` stands on disk.
-std::string absolute_path(const std::string& directory, const LiveFile& file);
+/// Where the file that the log of the table in `directory` calls `path` stands on disk.
+std::string absolute_path(const std::string& directory, const std::string& path);
 
 /// SQL of a list of files by their absolute paths, for FilesSelectInput and read_parquet; empty for none.
 std::string file_list_sql(const std::vector<std::string>& paths);

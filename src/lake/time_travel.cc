@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 Result<std::size_t> count_gone(const Table& table, const std::vector<LiveFile>& files) {
   std::size_t gone = 0;
   for (const auto& file : files) {
-    const std::string path = absolute_path(table.directory(), file);
+    const std::string path = absolute_path(table.directory(), file.path);
     std::error_code failed;
     const auto status = fs::status(path, failed);
     if (status.type() == fs::file_type::not_found) {

@@ -246,7 +246,7 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   std::vector<std::string> files;
   TextChunks list;
   for (const auto& file : live) {
-    std::string absolute = lake::absolute_path(directory, file);
+    std::string absolute = lake::absolute_path(directory, file.path);
     file_values_->set(absolute, lake::file_values(file, snapshot.partition_columns()));
     file_users_[absolute] += 1;
     list.add(lake::literal_pattern(absolute));

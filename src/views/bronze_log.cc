@@ -1,6 +1,5 @@
 #include "views/bronze_log.h"
 
-
 #include "lake/files_select.h"
 
 namespace inlet::views {
@@ -34,7 +33,7 @@ Result<BronzePosition> BronzeLog::position_of(TableVersion version) {
 }
 
 std::string BronzeLog::absolute_path(const lake::LiveFile& file) const {
-  return lake::absolute_path(table_->directory(), file);
+  return lake::absolute_path(table_->directory(), file.path);
 }
 
 Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use,

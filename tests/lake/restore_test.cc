@@ -90,7 +90,7 @@ TEST_F(RestoreTest, a_restore_is_refused_when_files_of_then_are_gone) {
   for (const auto& file : removed) {
     const bool is_kept =
         std::any_of(kept.begin(), kept.end(), [&](const LiveFile& other) { return other.path == file.path; });
-    if (!is_kept) std::filesystem::remove(absolute_path(table_->directory(), file));
+    if (!is_kept) std::filesystem::remove(absolute_path(table_->directory(), file.path));
   }
   const auto refused = restore_to(2);
   EXPECT_EQ(refused.status().detail().id, "lake.files_gone");

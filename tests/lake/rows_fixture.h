@@ -51,7 +51,7 @@ class RowsTest : public LakeTest {
   std::string rows_of(const std::vector<LiveFile>& files) {
     std::string list;
     for (const auto& file : files) {
-      const std::string path = absolute_path(table_->directory(), file);
+      const std::string path = absolute_path(table_->directory(), file.path);
       file_values_->set(path, file_values(file, {"day"}));
       list += (list.empty() ? "[" : ", ") + duck::quote_literal(literal_pattern(path));
     }

@@ -75,7 +75,7 @@ TEST_F(TimeTravelTest, files_that_are_gone_are_said_with_the_versions_that_are_w
   removal.removes = {first.front().path};
   ASSERT_TRUE(commit(*table_, removal).is_ok());
   EXPECT_TRUE(check_files_are_there(*table_, {1}, first).is_ok());
-  std::filesystem::remove(absolute_path(table_->directory(), first.front()));
+  std::filesystem::remove(absolute_path(table_->directory(), first.front().path));
   const Status gone = check_files_are_there(*table_, {1}, first);
   EXPECT_EQ(gone.code(), StatusCode::kNotFound);
   EXPECT_EQ(gone.detail().id, "lake.files_gone");
