@@ -25,8 +25,10 @@ constexpr milliseconds kPoll{200};
 constexpr milliseconds kTablesPause{1000};
 constexpr milliseconds kSourcePause{5000};
 constexpr std::chrono::seconds kRateWindow{5};
-// Reading the list of a table's files takes its time where they are many: at most this share of it.
-constexpr int kPauseForALook = 20;
+// The list of a table's files is replayed from its log: at once where the table is at rest, seldom while it moves, and
+// where they are many for at most 1/20 of the time.
+constexpr milliseconds kCountPause{5000};
+constexpr int kPauseForACount = 20;
 
 const char* kind_text(config::SourceKind kind) {
   switch (kind) {
@@ -90,7 +92,7 @@ std::vector<serve::TableInfo> tables_of_the_flow(const config::PipelineConfig& c
 struct LivePage::TableLook {
   std::unique_ptr<lake::Table> table;
   serve::LiveTable shown;
-  std::optional<TableVersion> counted;  // the version whose files were counted
+  std::optional<TableVersion> counted;  // the version whose files were counted last
   std::chrono::steady_clock::time_point next_count;
 };
 
@@ -267,6 +269,19 @@ void LivePage::look_at_source() {
   bounds_ = bounds.is_ok() ? std::move(bounds).value() : std::map<TopicPartition, source::OffsetBounds>();
 }
 
+void LivePage::count_files(const lake::Snapshot& snapshot, TableLook& look) {
+  const auto began = clock_.steady_now();
+  if (const auto files = snapshot.files(); files.is_ok()) {
+    look.shown.files = static_cast<std::int64_t>(files->size());
+    look.shown.bytes = 0;
+    look.shown.rows = lake::recorded_rows(*files);
+    for (const auto& file : *files) look.shown.bytes += file.bytes;
+    look.counted = look.shown.version;
+  }
+  const auto ended = clock_.steady_now();
+  look.next_count = ended + kPauseForACount * (ended - began);
+}
+
 void LivePage::look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>& looks) {
   std::vector<std::string> names{config_.bronze.table, config_.quarantine.table};
   if (!config_.late.table.empty()) names.push_back(config_.late.table);
@@ -288,18 +303,11 @@ void LivePage::look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>
       continue;
     }
     if (name == config_.bronze.table) bronze = *snapshot;
+    const bool is_at_rest = look.shown.version == (*snapshot)->version();
     look.shown.version = (*snapshot)->version();
-    const auto began = clock_.steady_now();
-    if (look.counted != look.shown.version && began >= look.next_count) {
-      if (const auto files = (*snapshot)->files(); files.is_ok()) {
-        look.shown.files = static_cast<std::int64_t>(files->size());
-        look.shown.bytes = 0;
-        look.shown.rows = lake::recorded_rows(*files);
-        for (const auto& file : *files) look.shown.bytes += file.bytes;
-        look.counted = look.shown.version;
-      }
-      look.next_count = clock_.steady_now() + kPauseForALook * (clock_.steady_now() - began);
-    }
+    if (look.counted != look.shown.version &&
+        clock_.steady_now() >= look.next_count + (is_at_rest ? milliseconds(0) : kCountPause))
+      count_files(**snapshot, look);
     tables.push_back(look.shown);
   }
 

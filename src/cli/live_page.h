@@ -54,6 +54,7 @@ class LivePage {
   bool sleep_for(std::chrono::milliseconds time);
   serve::LiveStatus current_status();
   void look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>& looks);
+  void count_files(const lake::Snapshot& snapshot, TableLook& look);
   void look_at_source();
   double events_per_second(std::int64_t events);
 

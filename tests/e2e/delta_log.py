@@ -131,3 +131,13 @@ def markers(transactions: dict[str, int], pipeline: str) -> dict[tuple[str, int]
         if match:
             found[match[1], int(match[2])] = value
     return found
+
+
+def files_at(table: pathlib.Path, version: int) -> dict[str, Add]:
+    """The live files, by their paths in the log."""
+    files: dict[str, Add] = {}
+    for commit in remembered(table)[: version + 1]:
+        for path in commit.removes:
+            files.pop(path, None)
+        files |= {add.path: add for add in commit.adds}
+    return files

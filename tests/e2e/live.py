@@ -528,11 +528,17 @@ def start(program: Program, lake: pathlib.Path, *arguments, token: str | None = 
 
 
 def is_level(live: Live, events: int, exactly: bool = True) -> bool:
-    """So many events are committed, and every view shows them (or, when it need not be exact, some version)."""
+    """So many events are committed, and every view shows them (or, when it need not be exact, some version); partitions
+    and tables are shown as they are then."""
     status = live.json("/api/v1/status")
-    if int(status["events"]["total"]) < events:
+    committed = [partition["committed_offset"] for partition in status["partitions"]]
+    if int(status["events"]["total"]) < events or not committed or None in committed:
         return False
     if not exactly:
         return all((view["bronze_version"] or 0) > 1 for view in status["views"])
+    for table in status["tables"]:
+        version = delta_log.version(live.lake / table["name"])
+        if table["version"] != version or table["files"] != len(delta_log.files_at(live.lake / table["name"], version)):
+            return False
     newest = delta_log.version(live.lake / "bronze" / status["pipeline"])
-    return all(view["bronze_version"] == newest for view in status["views"])
+    return all(view["bronze_version"] == newest for view in status["views"]) and all(p["lag"] == 0 for p in status["partitions"])

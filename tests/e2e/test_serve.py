@@ -476,15 +476,6 @@ def bronze_of(served: Live, version: int) -> list[dict]:
     return read_table(served.lake / "bronze" / "shop", version)
 
 
-def files_at(table: pathlib.Path, version: int) -> dict[str, delta_log.Add]:
-    files: dict[str, delta_log.Add] = {}
-    for commit in delta_log.remembered(table)[: version + 1]:
-        for path in commit.removes:
-            files.pop(path, None)
-        files |= {add.path: add for add in commit.adds}
-    return files
-
-
 def assert_provenance(served: Live, document: dict, where: dict[str, object], view_filter=lambda row: True) -> None:
     """Own arithmetic over the log and the rows as delta-rs reads them."""
     view, bronze = document["view"], document["bronze_version"]
@@ -516,7 +507,7 @@ def assert_provenance(served: Live, document: dict, where: dict[str, object], vi
             assert inside and (inside[0], inside[-1], len(inside)) == (first, last, count), partition
         assert sum(count for _, _, count in ranges) == len(offsets)
 
-    live_files = files_at(served.lake / "bronze" / "shop", bronze)
+    live_files = delta_log.files_at(served.lake / "bronze" / "shop", bronze)
     days = {row["day"] for row in rows}
     for file in document["files"]:
         add = live_files[file["path"]]
@@ -970,7 +961,7 @@ def test_metrics_count_what_was_sold(settled):
     watermark = max(row["sold"] for row in truth.rows).timestamp()
     assert abs(metrics.value("inlet_watermark_timestamp_seconds") - watermark) < 0.01
     for table in ("bronze/shop", "quarantine/shop", "late/shop", *(f"silver/{view}" for view in VIEWS)):
-        files = files_at(settled.lake / table, delta_log.version(settled.lake / table))
+        files = delta_log.files_at(settled.lake / table, delta_log.version(settled.lake / table))
         assert metrics.value("inlet_table_version", table=table) == delta_log.version(settled.lake / table)
         assert metrics.value("inlet_table_files", table=table) == len(files)
         assert metrics.value("inlet_table_bytes", table=table) == sum(add.size for add in files.values())
