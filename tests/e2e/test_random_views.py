@@ -125,7 +125,8 @@ class Run:
                 if n < len(self.case.steps) and (self.case.seed + n) % 3:
                     continue  # delta-rs takes as long to read as a run to write
                 bronze = read(self.lake / BRONZE)
-                found = problems(self.lake, bronze, self.views, self.case.dimension)
+                with Judge(bronze, self.case.dimension) as judge:
+                    found = problems(self.lake, judge, self.views)
                 assert found == [], "\n\n".join(found)
             found = problems_of_bronze(self.case, self.lake, bronze)
             assert found == [], "\n".join(found[:10])
@@ -299,22 +300,21 @@ def test_the_judge_finds_a_value_that_was_changed_and_a_row_that_was_lost_or_rep
     for seed in (2, 3, 5):
         run = Run(binary, tmp_path / str(seed), seed)
         run.whole()
-        judge = Judge(read(run.lake / BRONZE), run.case.dimension)
-        for view in run.views:
-            expected, types = judge.expected(view)
-            rows = plain(read(run.lake / "silver" / view.name))
-            assert differences(view, expected, rows) == []
-            if not rows:
-                continue
-            middle = len(rows) // 2
-            assert len(differences(view, expected, rows[:middle] + rows[middle + 1 :])) == 1
-            assert len(differences(view, expected, [*rows, rows[middle]])) == 1
-            planted["row"] += 1
-            for name, kind in types.items():
-                is_exact = next(output.is_exact for output in view.outputs if output.name == name)
-                row = {**rows[middle], name: other(rows[middle][name], is_exact)}
-                found = differences(view, expected, [*rows[:middle], row, *rows[middle + 1 :]])
-                assert len(found) == 2, f"seed {seed}, {view.sql}\n{name} of {rows[middle]} was made {row[name]}"
-                planted[kind.partition("(")[0]] += 1
-        judge.close()
+        with Judge(read(run.lake / BRONZE), run.case.dimension) as judge:
+            for view in run.views:
+                expected, types = judge.expected(view)
+                rows = plain(read(run.lake / "silver" / view.name))
+                assert differences(view, expected, rows) == []
+                if not rows:
+                    continue
+                middle = len(rows) // 2
+                assert len(differences(view, expected, rows[:middle] + rows[middle + 1 :])) == 1
+                assert len(differences(view, expected, [*rows, rows[middle]])) == 1
+                planted["row"] += 1
+                for name, kind in types.items():
+                    is_exact = next(output.is_exact for output in view.outputs if output.name == name)
+                    row = {**rows[middle], name: other(rows[middle][name], is_exact)}
+                    found = differences(view, expected, [*rows[:middle], row, *rows[middle + 1 :]])
+                    assert len(found) == 2, f"seed {seed}, {view.sql}\n{name} of {rows[middle]} was made {row[name]}"
+                    planted[kind.partition("(")[0]] += 1
     assert planted["row"] >= 5 and {"int64", "double", "string"} <= planted.keys(), planted

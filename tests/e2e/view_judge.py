@@ -49,16 +49,22 @@ def published_type(duckdb_type: str) -> str:
 class Judge:
     """Bronze as delta-rs reads it, and the case's dimension, in a DuckDB that never saw Inlet."""
 
-    def __init__(self, bronze: pyarrow.Table, dimension: tuple[tuple[str, str], ...]):
-        self.connection = duckdb.connect()
-        self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; CREATE SCHEMA bronze")
-        self.connection.register("bronze_rows", bronze)
-        self.connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM bronze_rows")
-        self.connection.execute("CREATE TABLE places (place_code VARCHAR, region VARCHAR)")
+    def __init__(self, bronze: pyarrow.Table, dimension: tuple[tuple[str, str], ...] = ()):
+        self.connection = duckdb.connect(config={"threads": 1})
+        self.connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA bronze; CREATE TABLE places (place_code VARCHAR, region VARCHAR)")
+        self.judge_by(bronze)
         if dimension:
             self.connection.executemany("INSERT INTO places VALUES (?, ?)", [list(row) for row in dimension])
 
-    def close(self) -> None:
+    def judge_by(self, bronze: pyarrow.Table) -> None:
+        self.connection.register("bronze_rows", bronze)
+        self.connection.execute(f"CREATE OR REPLACE TABLE {TABLE} AS SELECT * FROM bronze_rows")
+        self.connection.unregister("bronze_rows")
+
+    def __enter__(self) -> Judge:
+        return self
+
+    def __exit__(self, *_) -> None:
         self.connection.close()
 
     def expected(self, view: View) -> tuple[list[dict], dict[str, str]]:
@@ -107,26 +113,22 @@ def differences(view: View, expected: list[dict], actual: list[dict]) -> list[st
     return found + [f"unexpected  {row}" for rows in open_rows.values() for row in rows]
 
 
-def problems(lake: pathlib.Path, bronze: pyarrow.Table, views: list[View], dimension: tuple[tuple[str, str], ...] = ()) -> list[str]:
-    judge = Judge(bronze, dimension)
+def problems(lake: pathlib.Path, judge: Judge, views: list[View]) -> list[str]:
     found = []
-    try:
-        for view in views:
-            expected, types = judge.expected(view)
-            table = lake / "silver" / view.name
-            if not (table / "_delta_log").is_dir():
-                found.append(f"{view.name} was never published, {len(expected)} rows expected\n  {view.sql}")
-                continue
-            published = read(table)
-            shown = {field.name: str(field.type) for field in published.schema if field.name != "processing_time"}
-            if shown != types:
-                found.append(f"{view.name} has the columns {shown}, expected {types}\n  {view.sql}")
-                continue
-            wrong = differences(view, expected, plain(published))
-            if wrong:
-                rows = f"{published.num_rows} rows published, {len(expected)} expected"
-                told = [f"{view.name}: {rows}", view.sql, f"partition_by {view.partition_by}", *sorted(wrong)[:12]]
-                found.append("\n  ".join(told))
-    finally:
-        judge.close()
+    for view in views:
+        expected, types = judge.expected(view)
+        table = lake / "silver" / view.name
+        if not (table / "_delta_log").is_dir():
+            found.append(f"{view.name} was never published, {len(expected)} rows expected\n  {view.sql}")
+            continue
+        published = read(table)
+        shown = {field.name: str(field.type) for field in published.schema if field.name != "processing_time"}
+        if shown != types:
+            found.append(f"{view.name} has the columns {shown}, expected {types}\n  {view.sql}")
+            continue
+        wrong = differences(view, expected, plain(published))
+        if wrong:
+            rows = f"{published.num_rows} rows published, {len(expected)} expected"
+            told = [f"{view.name}: {rows}", view.sql, f"partition_by {view.partition_by}", *sorted(wrong)[:12]]
+            found.append("\n  ".join(told))
     return found

@@ -87,7 +87,7 @@ std::vector<EventColumn> random_columns(Random& random) {
   // Advances with the events, but for some that are late: batches touch a part of the partitions that it makes.
   columns.push_back(
       {{"day", {TypeKind::kDate}},
-       "DATE '2026-01-01' + (CASE WHEN " + hash(77) + " % 200 = 0 THEN i // 2 ELSE i END // 15)::INTEGER"});
+       "DATE '2026-01-01' + (CASE WHEN " + hash(77) + " % 200 = 0 THEN i // 2 ELSE i END // 25)::INTEGER"});
   columns.push_back({{"_source", {TypeKind::kVarchar}}, "'test'"});
   columns.push_back({{"_partition", {TypeKind::kInt}}, "(i % 3)::INTEGER"});
   columns.push_back({{"_offset", {TypeKind::kBigint}}, "i"});
