@@ -16,12 +16,13 @@ import pytest
 
 import generator
 from generator import UNLIMITED
-from program import EXIT_OK, SMALL_BATCHES, Program, sets
+from program import EXIT_OK, Program, sets
 
 FIRST = int(os.environ.get("INLET_CORRUPTION_SEED") or 1)
 SEEDS = range(FIRST, FIRST + (1 if os.environ.get("INLET_CORRUPTION_SEED") else 30))
 TABLES = ("bronze.ventes_stream", "silver.ventes_aggreges", "silver.ventes_par_pays")
 EXIT_VERIFICATION = 4
+BATCHES = sets("bronze.batch_interval=20ms", "bronze.batch_rows=200")
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,8 @@ def whole(binary, tmp_path_factory):
     directory = tmp_path_factory.mktemp("corruption")
     program = Program(binary, directory / "processes")
     lake = directory / "lake"
-    arguments = [*generator.EVENTS, *UNLIMITED, *sets(*SMALL_BATCHES), "--quiet"]
-    for events in (2000, 2000, 2000):
+    arguments = [*generator.EVENTS, *UNLIMITED, *BATCHES, "--quiet"]
+    for events in (2000, 4000, 6000):
         program.run("run", program.pipeline, "--lake", lake, *arguments, "--events", events).expect(EXIT_OK)
     answers, errors = ask(program, lake)
     assert not errors and len(answers) == len(TABLES)
@@ -110,7 +111,7 @@ def test_one_damaged_file_is_told_or_harmless(whole, copy, seed):
     assert done.code != EXIT_VERIFICATION, f"{case}\n{done}"
     assert done.code == EXIT_OK or path.name in done.stderr, f"{case}\n{done}"
     # A restart that has nothing to read: it ends well or names the file, and the tables are what they were.
-    arguments = [*generator.EVENTS, *UNLIMITED, *sets(*SMALL_BATCHES), "--events", 1]
+    arguments = [*generator.EVENTS, *UNLIMITED, *BATCHES, "--events", 1]
     done = program.run("run", program.pipeline, "--lake", copy, *arguments, "--only", "views", "--until", "caught-up")
     assert done.code == EXIT_OK or path.name in done.stderr, f"{case}\n{done}"
     found, errors = ask(program, copy)
@@ -135,7 +136,7 @@ def test_a_changed_digit_of_a_marker_stops_every_command(whole, copy):
 
 def test_a_changed_bit_of_a_data_file_is_never_rewritten_as_if_it_were_right(whole, copy):
     program, _, _ = whole
-    path = max((copy / "bronze" / "ventes_stream").rglob("*.parquet"), key=lambda p: p.stat().st_size)
+    path = max(files_of(copy)["bronze"], key=lambda p: p.stat().st_size)
     held = bytearray(path.read_bytes())
     held[len(held) // 3] ^= 4
     path.unlink()
