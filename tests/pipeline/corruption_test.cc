@@ -224,9 +224,9 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
         const bool is_error = found[i].starts_with("error ");
         is_told = is_told || is_error;
         if (is_error && found[i].find("[lake.") == std::string::npos && found[i].find("[sql.") == std::string::npos)
-          problem += "\n  " + std::string(kTables[i]) + ": an error without a clear code: " + found[i];
+          problem.append("\n  ").append(kTables[i]).append(": an error without a clear code: ").append(found[i]);
         if (!is_error && found[i] != expected[i])
-          problem += "\n  " + std::string(kTables[i]) + " has " + found[i] + ", expected " + expected[i];
+          problem.append("\n  ").append(kTables[i]).append(" has ").append(found[i] + ", expected " + expected[i]);
       }
       return problem;
     };
