@@ -180,9 +180,9 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
       const auto asked = [&]() -> Result<std::string> {
         INLET_RETURN_IF_ERROR(session.status());
         const std::string columns = table == "bronze.sales" ? "*" : "* EXCLUDE (processing_time)";
-        INLET_ASSIGN_OR_RETURN(
-            auto rows, (*session)->run("SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM (SELECT " + columns +
-                                       " FROM " + table + ") t"));
+        std::string sql = "SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM (SELECT ";
+        sql.append(columns).append(" FROM ").append(table).append(") t");
+        INLET_ASSIGN_OR_RETURN(auto rows, (*session)->run(sql));
         INLET_ASSIGN_OR_RETURN(const auto count, rows.next());
         return count == 1 ? rows.text(0, 0) + " rows, " + (rows.is_null(0, 1) ? "" : rows.text(0, 1)) : "no answer";
       };
