@@ -28,6 +28,8 @@ std::size_t events_in(const std::vector<lake::LiveFile>& files) {
   return static_cast<std::size_t>(bytes / kBytesAnEvent);
 }
 
+constexpr std::string_view kOutOfMemory = "duckdb.out_of_memory";
+
 // A publish or save takes at most this share of the time.
 constexpr int kPublishPace = 5;
 constexpr std::chrono::seconds kRetryAfter{2};
@@ -77,7 +79,7 @@ ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
 
 void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   const auto published = publisher_.published();
-  if (!published.is_ok()) return fail(published.status());
+  if (!published.is_ok()) return fail("reading its table", published.status());
   StateFiles::Loaded loaded;
   if (plan_.kind == ViewPlan::Kind::kAggregate) {
     loaded = files_.load(reader, options_.most_bytes);
@@ -105,8 +107,8 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   show_state();
 }
 
-void ViewKeeper::fail(const Status& status) {
-  log::error("views", "view {} has stopped: {}", plan_.name, status.to_line());
+void ViewKeeper::fail(const char* doing, const Status& status) {
+  log::error("views", "view {} has stopped, {}: {}", plan_.name, doing, status.to_line());
   failed_ = true;
   const std::scoped_lock lock(mutex_);
   shown_.problem = status;
@@ -121,7 +123,7 @@ void ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& sho
 void ViewKeeper::settle(const Status& status) {
   if (status.is_ok() || status.code() == StatusCode::kCancelled) return;
   if (is_too_large(status)) return give_up_state(status.detail().what);
-  if (!is_damaged(status)) return fail(status);
+  if (!is_damaged(status)) return fail("taking events in", status);
   log::warn("views", "view {}: the state is built anew: {}", plan_.name, status.to_line());
   drop_state();
 }
@@ -293,7 +295,9 @@ Result<std::optional<GroupPartials>> ViewKeeper::partials_of(const ViewState& st
                                                              std::size_t rows) const {
   std::optional<GroupPartials> partials;
   if (goes_by_group(state, rows)) {
-    INLET_ASSIGN_OR_RETURN(partials, GroupPartials::of(plan_, events));
+    auto grouped = GroupPartials::of(plan_, events);
+    if (grouped.status().detail().id == kOutOfMemory) return partials;  // one by one they need none
+    INLET_ASSIGN_OR_RETURN(partials, std::move(grouped));
   }
   return partials;
 }
@@ -364,10 +368,11 @@ void ViewKeeper::publish(BronzeLog& log, const ShouldStop& should_stop, bool now
   }
   if (status.code() == StatusCode::kCancelled) return;
   const auto& id = status.detail().id;
-  const bool is_io = status.code() == StatusCode::kTransient || id == "lake.io" || id == "duckdb.io";
-  if (!status.is_ok() && !is_io) return fail(status);
+  const bool may_pass =
+      status.code() == StatusCode::kTransient || id == "lake.io" || id == "duckdb.io" || id == kOutOfMemory;
+  if (!status.is_ok() && !may_pass) return fail("publishing", status);
   // A full disk, say: what was to be published is kept, and tried again.
-  if (is_io) {
+  if (may_pass) {
     log::warn("views", "view {} could not be published, and is tried again: {}", plan_.name, status.to_line());
     next_publish_ = clock_.steady_now() + kRetryAfter;
   }

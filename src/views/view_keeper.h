@@ -128,7 +128,7 @@ class ViewKeeper {
   Status merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started);
   void moved_to(const BronzePosition& position, SteadyTime started);  // mutex_ is held
   void show_state();                                                  // mutex_ is held
-  void fail(const Status& status);
+  void fail(const char* doing, const Status& status);
   void give_up_state(const std::string& why);
 
   void publish(BronzeLog& log, const ShouldStop& should_stop, bool now);
