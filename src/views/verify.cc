@@ -29,6 +29,11 @@ class Verifier {
     report.table_version = table->snapshot()->version();
     if (!published) return report;
     report.bronze_version = published->bronze.version;
+    const auto wanted = view_definition(*view.config, view.plan);
+    report.problem = lake::schema_difference(table->snapshot()->schema(), wanted.schema);
+    if (report.problem.empty() && table->snapshot()->partition_columns() != wanted.partition_columns)
+      report.problem = "the table is partitioned otherwise";
+    if (!report.problem.empty()) return report;
 
     INLET_ASSIGN_OR_RETURN(auto connection, database_.connect());
     INLET_ASSIGN_OR_RETURN(auto bronze_connection, database_.connect());
