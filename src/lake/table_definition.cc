@@ -73,6 +73,7 @@ std::string way_out(const Schema& table, const Schema& wanted) {
     return std::find_if(schema.columns.begin(), schema.columns.end(),
                         [&](const Column& c) { return folded(c.name) == folded(column.name); });
   };
+  if (can_become(table, wanted)) return "start `inlet run` with this pipeline file: it gives the table the columns";
   std::string text;
   const auto add = [&](const std::string& way) { text += (text.empty() ? "" : "; ") + way; };
   for (const auto& column : wanted.columns) {

@@ -126,6 +126,14 @@ def columns(table: pathlib.Path, version: int | None = None) -> list[str]:
     return [field.name for field in deltalake.DeltaTable(str(table), version=version).schema().fields]
 
 
+def count(lake: pathlib.Path, table: str = BRONZE) -> int:
+    """How many rows there are; 0 where the table is still to come."""
+    try:
+        return len(read(lake / table))
+    except deltalake.exceptions.TableNotFoundError:
+        return 0
+
+
 def newest(lake: pathlib.Path, table: str = BRONZE) -> int:
     return deltalake.DeltaTable(str(lake / table)).version()
 
@@ -141,12 +149,10 @@ def _comparable(value):
 
 
 def assert_view(lake: pathlib.Path, shown: tuple[str, ...], view: str = "per_country") -> None:
-    """The view's table is what its SQL says of the bronze version it reflects, and that is the newest."""
-    version = reflects(lake, view)
-    assert version == newest(lake), f"{view} reflects {version}, bronze is at {newest(lake)}"
+    """The view's table is what its SQL says of the bronze rows there are now."""
     keys = [name for name in shown if name in ("country", "day")]
     groups = collections.defaultdict(list)
-    for row in read(lake / BRONZE, version):
+    for row in read(lake / BRONZE):
         groups[tuple(row[key] for key in keys)].append({"channel": None} | row)
     expected = collections.Counter(tuple((name, _comparable(COLUMNS[name][1](rows))) for name in shown) for rows in groups.values())
     assert columns(lake / "silver" / view) == [*shown, "processing_time"]

@@ -1,8 +1,10 @@
 // A table whose definition a commit changes, and which definitions it can take without its files being touched.
-#include <gtest/gtest.h>
+#include "lake/evolve.h"
+
+#include <thread>
 
 #include "lake/table_definition.h"
-#include "lake_fixture.h"
+#include "tests/lake/lake_fixture.h"
 
 namespace inlet::lake {
 namespace {
@@ -102,6 +104,86 @@ TEST(WayOut, every_difference_has_one) {
   const auto way = way_out(table, wanted);
   for (const char* part : {"declare a without \"required\"", "typeWidening", "declare new without", "keep gone"})
     EXPECT_NE(way.find(part), std::string::npos) << way;
+}
+
+class EvolveTest : public LakeTest {
+ protected:
+  static TableDefinition with_column(const std::string& name, bool nullable = true) {
+    auto wanted = definition();
+    wanted.schema.columns.insert(wanted.schema.columns.begin() + 1, {name, {TypeKind::kInt}, nullable});
+    return wanted;
+  }
+};
+
+TEST_F(EvolveTest, a_table_gets_the_columns_it_lacks_by_one_commit_that_touches_no_file) {
+  auto table = open_or_create();
+  ASSERT_TRUE(commit(*table, append({file("day=2024-01-01/a.parquet")}, {{"app", 6}})).is_ok());
+  const auto wanted = with_column("channel");
+  for (int start = 0; start < 3; ++start) {
+    const auto evolved = open_or_evolve(*lake_, wanted);
+    ASSERT_TRUE(evolved.is_ok()) << evolved.status().to_line();
+    const auto snapshot = (*evolved)->snapshot();
+    EXPECT_EQ(snapshot->version(), TableVersion{2}) << "once";
+    EXPECT_EQ(snapshot->schema(), wanted.schema);
+    EXPECT_EQ(snapshot->transaction("app"), 6);
+    EXPECT_EQ(snapshot->files()->size(), 1U);
+  }
+  const auto changes = table->changes({2});
+  EXPECT_TRUE(changes->changes_definition && changes->added.empty() && changes->removed.empty());
+  EXPECT_EQ(table->history_entry({2})->operation, "ADD COLUMNS");
+}
+
+TEST_F(EvolveTest, a_table_that_is_not_there_is_made_with_all_columns) {
+  const auto made = open_or_evolve(*lake_, with_column("channel"));
+  ASSERT_TRUE(made.is_ok());
+  EXPECT_EQ((*made)->snapshot()->version(), TableVersion{0});
+}
+
+TEST_F(EvolveTest, not_null_can_be_taken_away) {
+  ASSERT_NE(open_or_create(), nullptr);
+  auto wanted = definition();
+  wanted.schema.columns[0].nullable = true;
+  const auto evolved = open_or_evolve(*lake_, wanted);
+  ASSERT_TRUE(evolved.is_ok()) << evolved.status().to_line();
+  EXPECT_EQ((*evolved)->snapshot()->schema(), wanted.schema);
+  EXPECT_EQ((*evolved)->history_entry({1})->operation, "CHANGE COLUMNS");
+}
+
+TEST_F(EvolveTest, whatever_needs_a_rewrite_is_refused_with_the_difference_and_the_way_out) {
+  ASSERT_NE(open_or_create(), nullptr);
+  std::vector<TableDefinition> wrong(5, definition());
+  wrong[0].schema.columns[1].type = {TypeKind::kDecimal, 14, 2};
+  wrong[1].schema.columns.erase(wrong[1].schema.columns.begin() + 1);
+  wrong[2] = with_column("channel", false);
+  wrong[3].partition_columns.clear();
+  std::swap(wrong[4].schema.columns[0], wrong[4].schema.columns[1]);
+  for (const auto& wanted : wrong) {
+    const auto refused = open_or_evolve(*lake_, wanted);
+    EXPECT_EQ(refused.status().detail().id, "lake.schema_differs");
+    EXPECT_FALSE(refused.status().detail().why.empty());
+    EXPECT_FALSE(refused.status().detail().fix.empty());
+  }
+  EXPECT_EQ(open_or_create()->snapshot()->version(), TableVersion{0});
+}
+
+TEST_F(EvolveTest, of_many_starts_at_once_one_changes_the_table_and_all_go_on) {
+  for (int round = 0; round < 10; ++round) {
+    const auto name = "bronze/t" + std::to_string(round);
+    ASSERT_TRUE(lake_->open_or_create(definition(name)).is_ok());
+    auto wanted = with_column("channel");
+    wanted.name = name;
+    std::vector<std::thread> starts;
+    std::atomic<int> right{0};
+    for (int i = 0; i < 4; ++i) {
+      starts.emplace_back([&] {
+        const auto evolved = open_or_evolve(*lake_, wanted);
+        if (evolved.is_ok() && (*evolved)->snapshot()->schema() == wanted.schema) ++right;
+      });
+    }
+    for (auto& start : starts) start.join();
+    EXPECT_EQ(right, 4);
+    EXPECT_EQ(lake_->open(name).value()->snapshot()->version(), TableVersion{1});
+  }
 }
 
 }  // namespace
