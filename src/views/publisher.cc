@@ -149,6 +149,8 @@ Status Publisher::refusal(const Request& request, const lake::Snapshot& snapshot
     const auto follows = request.follows ? std::optional(request.follows->value) : std::nullopt;
     if (there != follows || !is_as_defined(snapshot))
       return {StatusCode::kConflict, kOvertaken, "another process has published"};
+    if (snapshot.version() != left_at_)
+      return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
     return Status::ok();
   }
   if (request.mode == Mode::kReplacePartitions && (snapshot.version() != left_at_ || !is_as_defined(snapshot)))

@@ -58,7 +58,7 @@ class Publisher {
   enum class Mode {
     kReplacePartitions,  // those in `partitions`, if the table is as this publisher left it; everything otherwise
     kReplaceAll,
-    kAppend,
+    kAppend,  // if the table is as this publisher left it
   };
   struct Request {
     Mode mode = Mode::kReplacePartitions;

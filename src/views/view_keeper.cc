@@ -93,8 +93,14 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
     if (!loaded.why_not.empty()) log::warn("views", "view {}: the state is built anew: {}", plan_.name, loaded.why_not);
   }
   const std::scoped_lock lock(mutex_);
-  if (*published && (*published)->bronze.table_id == log.table_id() && (*published)->fingerprint == plan_.fingerprint)
-    published_ = (*published)->bronze;
+  const bool is_own =
+      *published && (*published)->bronze.table_id == log.table_id() && (*published)->fingerprint == plan_.fingerprint;
+  if (is_own && !has_state()) {
+    // Where somebody else has been at the table since, nobody knows which of its rows are the view's: all of it anew.
+    if (!(*published)->is_newest) return;
+    publisher_.adopt(**published);
+  }
+  if (is_own) published_ = (*published)->bronze;
   if (!loaded.state) return;
   // The table is this state's when its last commit is a publish of the same view from the same bronze table: what the
   // state has not touched since it was saved stands there as it should.
@@ -592,6 +598,11 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
     INLET_ASSIGN_OR_RETURN(outcome, publisher_.publish(request, should_stop));
     return Status::ok();
   }));
+  if (outcome.kind == Publisher::Outcome::Kind::kNeedsAll) {
+    const std::scoped_lock lock(mutex_);
+    published_.reset();
+    return Status::ok();  // with the next round
+  }
   if (outcome.kind != Publisher::Outcome::Kind::kPublished) return overtaken();
   published_at(request.bronze, outcome.version, started);
   return Status::ok();
