@@ -95,6 +95,9 @@ class ViewKeeper {
   /// once the apply thread has ended. False: there was none, or it could not be done.
   bool restore_damaged();
 
+  /// Stops the view for this reason, if it goes on; from any thread.
+  void stop(const Status& why) { fail(why); }
+
   /// True when the state is not yet at `version`.
   bool is_behind(TableVersion version) const { return has_state() && !failed_ && position_.version < version; }
 
