@@ -270,13 +270,15 @@ class ViewMaker {
 // ---- one case -------------------------------------------------------------------------------------------------------
 
 class Differential : public ::testing::Test {
+ public:
+  ~Differential() override { std::filesystem::remove_all(directory_); }
+
  protected:
   Differential() : database_(duck::Database::open({}).value()), connection_(database_.connect().value()) {
     directory_ = std::filesystem::temp_directory_path() / ("inlet-differential-" + std::to_string(::getpid()));
     if (const char* lake = std::getenv("INLET_DIFFERENTIAL_LAKE"); lake != nullptr)  // NOLINT(concurrency-mt-unsafe)
       judged_.emplace(lake);
   }
-  ~Differential() override { std::filesystem::remove_all(directory_); }
 
   // "": the state said what the reference says.
   std::string run(std::uint64_t seed) {
