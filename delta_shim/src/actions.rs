@@ -632,7 +632,7 @@ mod tests {
         commit
             .info
             .insert("inletDigest\":\"".into(), "\"inletDigest\":\"".into());
-        let bytes = commit_lines(&commit, 7, &[], 123).unwrap();
+        let bytes = commit_lines(&commit, 7, &[], None, 123).unwrap();
         assert_eq!(parse_changes("x", &bytes).unwrap().adds, commit.adds);
         assert_eq!(parse_files("x", &bytes).unwrap().0["k=a%20b/x.parquet"], commit.adds[0]);
         let text = String::from_utf8(bytes).unwrap();

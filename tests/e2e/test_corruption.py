@@ -19,7 +19,7 @@ from generator import UNLIMITED
 from program import EXIT_OK, Program, sets
 
 FIRST = int(os.environ.get("INLET_CORRUPTION_SEED") or 1)
-SEEDS = range(FIRST, FIRST + (1 if os.environ.get("INLET_CORRUPTION_SEED") else 30))
+SEEDS = range(FIRST, FIRST + (1 if os.environ.get("INLET_CORRUPTION_SEED") else 12))
 TABLES = ("bronze.ventes_stream", "silver.ventes_aggreges", "silver.ventes_par_pays")
 EXIT_VERIFICATION = 4
 BATCHES = sets("bronze.batch_interval=20ms", "bronze.batch_rows=200")
