@@ -125,8 +125,8 @@ delta_shim_error* delta_shim_table_read_commit(delta_shim_table* table, uint64_t
  * changesTable: a protocol or metaData action is. NOT_FOUND: no such commit file. UNSUPPORTED: a deletion vector. */
 delta_shim_error* delta_shim_table_changes(delta_shim_table* table, uint64_t version, char** changes);
 
-/* Live data files of a version: [{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…"}].
- * Paths are as on disk. Replays the log. */
+/* Live data files of a version: [{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…","digest":"…"}].
+ * Paths are as on disk; digest: where the log has one. Replays the log. */
 delta_shim_error* delta_shim_table_files(delta_shim_table* table, uint64_t version, char** files);
 
 /* Files that were removed, as of a version, and when: [{"path":"…","deletionTimestamp":ms}]. What a checkpoint has
@@ -141,6 +141,10 @@ delta_shim_error* delta_shim_table_tombstones(delta_shim_table* table, uint64_t 
  * nothing was removed. */
 delta_shim_error* delta_shim_table_clean_log(delta_shim_table* table, int64_t expired_before, uint64_t keep_from,
                                              int dry_run, char** cleaned);
+
+/* The digest of a file's bytes, as it stands in the tags of the add actions and in "digest" of the files above:
+ * "xxh64:0123456789abcdef" (XXH64 with seed 0). "": no such file. */
+delta_shim_error* delta_shim_file_digest(const char* path, size_t path_length, char** digest);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::digest;
 use crate::error::{Class, Result, ShimError};
 use crate::fault::{self, FaultHook};
 use crate::table::{self, Outcome, Standing, Table};
@@ -394,6 +395,23 @@ pub unsafe extern "C" fn delta_shim_table_clean_log(
         unsafe {
             let report = table_in(table)?.clean_log(expired_before, keep_from, dry_run != 0)?;
             put(cleaned, document(&report)?)
+        }
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_file_digest(
+    path: *const c_char,
+    path_length: usize,
+    digest: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let found = digest::of_file(Path::new(text_in(path, path_length)?))?;
+            put(digest, c_string(&found.unwrap_or_default()).into_raw())
         }
     })
 }

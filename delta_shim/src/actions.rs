@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::digest;
 use crate::error::{Result, ShimError};
 use crate::file_path;
 
@@ -72,6 +73,9 @@ pub struct DataFile {
     pub partition_values: BTreeMap<String, Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<String>,
+    /// Of its bytes, as `digest` has them; None: its writer left none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -96,11 +100,12 @@ struct CommitInfo<'a> {
     operation_metrics: BTreeMap<&'a str, String>,
     engine_info: &'a str,
     txn_id: &'a str,
+    inlet_digest: &'static str,
     #[serde(flatten)]
     info: &'a BTreeMap<String, String>,
 }
 
-const COMMIT_INFO_FIELDS: [&str; 14] = [
+const COMMIT_INFO_FIELDS: [&str; 15] = [
     "timestamp",
     "inCommitTimestamp",
     "operation",
@@ -111,6 +116,7 @@ const COMMIT_INFO_FIELDS: [&str; 14] = [
     "isBlindAppend",
     "engineInfo",
     "txnId",
+    "inletDigest",
     "tags",
     "version",
     "job",
@@ -127,6 +133,15 @@ struct Add<'a> {
     data_change: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Tags<'a>>,
+}
+
+/// Source: Delta protocol, "Add File": tags are "metadata about this logical file", for whoever knows them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tags<'a> {
+    inlet_digest: &'a str,
 }
 
 #[derive(Serialize)]
@@ -205,6 +220,11 @@ impl Lines {
         self.0.push(b'\n');
         Ok(())
     }
+
+    fn sealed(mut self) -> Result<Vec<u8>> {
+        digest::seal(&mut self.0)?;
+        Ok(self.0)
+    }
 }
 
 /// A live file that is about to be removed: `raw_path` as it stands in the log.
@@ -231,6 +251,7 @@ pub fn table_lines(document: &TableDocument, now_ms: i64) -> Result<Vec<u8>> {
         operation_metrics: BTreeMap::new(),
         engine_info: &document.engine_info,
         txn_id: &document.txn_id,
+        inlet_digest: digest::PLACEHOLDER,
         info: &BTreeMap::new(),
     }))?;
     lines.push(&Action::Protocol(Protocol {
@@ -247,7 +268,7 @@ pub fn table_lines(document: &TableDocument, now_ms: i64) -> Result<Vec<u8>> {
         configuration: &document.configuration,
         created_time: Some(now_ms),
     }))?;
-    Ok(lines.0)
+    lines.sealed()
 }
 
 /// What is wrong with a commit that could not be right on any snapshot of a table partitioned by `partition_columns`.
@@ -319,6 +340,7 @@ pub fn commit_lines(
             .collect(),
         engine_info: &commit.engine_info,
         txn_id: &commit.txn_id,
+        inlet_digest: digest::PLACEHOLDER,
         info: &commit.info,
     }))?;
     if let Some(metadata) = metadata {
@@ -349,9 +371,10 @@ pub fn commit_lines(
             modification_time: add.modification_time,
             data_change: commit.data_change,
             stats: add.stats.as_deref(),
+            tags: add.digest.as_deref().map(|inlet_digest| Tags { inlet_digest }),
         }))?;
     }
-    Ok(lines.0)
+    lines.sealed()
 }
 
 // ---- in: commits as they stand in the log ---------------------------------------------------------------------------
@@ -394,8 +417,9 @@ struct LoggedTransaction {
 }
 
 /// `name` is for the message. A commit without one action, or with a line that is not a JSON object, is corruption:
-/// no writer commits nothing, so it is what a crash or a full disk left.
+/// no writer commits nothing, so it is what a crash or a full disk left. So is one that its own digest does not fit.
 pub fn parse_commit(name: &str, bytes: &[u8]) -> Result<CommitSummary> {
+    digest::check_commit(name, bytes)?;
     let mut summary = CommitSummary::default();
     let mut actions = 0;
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
@@ -463,7 +487,21 @@ struct LoggedAdd {
     partition_values: BTreeMap<String, Option<String>>,
     data_change: bool,
     stats: Option<String>,
+    tags: Option<BTreeMap<String, Option<String>>>,
     deletion_vector: Option<IgnoredAny>,
+}
+
+impl LoggedAdd {
+    fn into_file(self) -> Result<DataFile> {
+        Ok(DataFile {
+            path: file_path::decode(&self.path)?,
+            size: self.size,
+            modification_time: self.modification_time,
+            partition_values: self.partition_values,
+            stats: self.stats,
+            digest: self.tags.and_then(|mut tags| tags.remove(digest::TAG)).flatten(),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -501,13 +539,7 @@ pub fn parse_changes(name: &str, bytes: &[u8]) -> Result<Changes> {
                 add.path
             )));
         }
-        changes.adds.push(DataFile {
-            path: file_path::decode(&add.path)?,
-            size: add.size,
-            modification_time: add.modification_time,
-            partition_values: add.partition_values,
-            stats: add.stats,
-        });
+        changes.adds.push(add.into_file()?);
     }
     Ok(changes)
 }
@@ -525,14 +557,7 @@ pub fn parse_files(name: &str, bytes: &[u8]) -> Result<(BTreeMap<String, DataFil
             .map_err(|e| ShimError::corruption(format!("{name} of the Delta log is damaged: {e}")))?;
         removed.extend(line.remove.map(|r| r.path));
         if let Some(add) = line.add {
-            let file = DataFile {
-                path: file_path::decode(&add.path)?,
-                size: add.size,
-                modification_time: add.modification_time,
-                partition_values: add.partition_values,
-                stats: add.stats,
-            };
-            added.insert(add.path, file);
+            added.insert(add.path.clone(), add.into_file()?);
         }
     }
     Ok((added, removed))
@@ -598,6 +623,39 @@ mod tests {
         let changes = parse_changes("x", &commit_lines(&commit(), 7, &removed, None, 123).unwrap()).unwrap();
         assert_eq!((changes.adds.len(), changes.removes_data), (1, true));
         assert_eq!(changes.removes, vec!["old.parquet"]);
+    }
+
+    #[test]
+    fn a_changed_digit_is_corruption_and_a_files_digest_comes_back() {
+        let mut commit = commit();
+        commit.adds[0].digest = Some("xxh64:0123456789abcdef".into());
+        commit
+            .info
+            .insert("inletDigest\":\"".into(), "\"inletDigest\":\"".into());
+        let bytes = commit_lines(&commit, 7, &[], None, 123).unwrap();
+        assert_eq!(parse_changes("x", &bytes).unwrap().adds, commit.adds);
+        assert_eq!(parse_files("x", &bytes).unwrap().0["k=a%20b/x.parquet"], commit.adds[0]);
+        let text = String::from_utf8(bytes).unwrap();
+        for (from, to) in [
+            ("\"version\":-1", "\"version\":-2"),
+            ("t-1", "t-2"),
+            (":123,", ":124,"),
+            ("\"size\":3", "\"size\":8"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            assert_eq!(
+                parse_commit("x", changed.as_bytes()).unwrap_err().class,
+                Class::Corruption,
+                "{from}"
+            );
+        }
+        let cut: String = text.split_inclusive('\n').take(2).collect();
+        assert_eq!(
+            parse_commit("x", cut.as_bytes()).unwrap_err().class,
+            Class::Corruption,
+            "a line is gone"
+        );
     }
 
     #[test]

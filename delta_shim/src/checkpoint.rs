@@ -1,6 +1,7 @@
 //! Checkpoints: the kernel replays the log, this writes what it yields, durably and never torn.
 //! Source: Delta protocol, "Checkpoints" and "Last Checkpoint File".
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -15,6 +16,7 @@ use delta_kernel::parquet::file::reader::{FileReader as _, SerializedFileReader}
 use delta_kernel::{Engine, SnapshotRef};
 use serde::Serialize;
 
+use crate::digest;
 use crate::error::{Result, ShimError};
 use crate::fault;
 use crate::log_files;
@@ -26,6 +28,8 @@ struct LastCheckpoint {
     size: i64,
     size_in_bytes: u64,
     num_of_add_files: i64,
+    /// Source: Delta protocol, "Last Checkpoint File Schema": "additional metadata about the last checkpoint".
+    tags: BTreeMap<&'static str, String>,
 }
 
 /// Writes the checkpoint of `snapshot` unless one stands there, and points `_last_checkpoint` at it.
@@ -66,6 +70,7 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &Path) -> Result<
     let file = writer.into_inner().map_err(delta_kernel::KernelError::from)?;
     file.sync_all().map_err(|e| failed("fsync", e))?;
     let bytes = read_back(&temporary.path, rows)?;
+    let digest = digest::of_file(&temporary.path)?;
 
     match fs::hard_link(&temporary.path, &target) {
         Ok(()) => {}
@@ -82,6 +87,7 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &Path) -> Result<
         size: state.actions_count(),
         size_in_bytes: bytes,
         num_of_add_files: state.add_actions_count(),
+        tags: digest.map(|digest| (digest::TAG, digest)).into_iter().collect(),
     };
     if log_files::last_checkpoint_version(log).is_none_or(|newest| newest < version) {
         let text = serde_json::to_vec(&hint).map_err(|e| ShimError::internal(e.to_string()))?;

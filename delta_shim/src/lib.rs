@@ -4,6 +4,7 @@
 //!   abi            the C functions: documents in and out, panics and errors become error handles
 //!   table          a table that is open: its state, its commits, its checkpoints
 //!   actions        a commit as JSON lines, written and read
+//!   digest         what tells damage from what was written
 //!   protocol       which tables are refused, by the name of the feature
 //!   log_files      the only writer of _delta_log: aside, fsync, link, fsync
 //!   checkpoint     what the kernel yields, written durably
@@ -18,6 +19,7 @@ mod abi;
 mod actions;
 mod checkpoint;
 mod clean_up;
+mod digest;
 mod engine;
 mod error;
 mod fault;

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use delta_kernel::arrow::array::{Array, AsArray, RecordBatch, StringArray, StructArray};
+use delta_kernel::arrow::array::{Array, AsArray, MapArray, RecordBatch, StringArray, StructArray};
 use delta_kernel::arrow::datatypes::Int64Type;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
 use delta_kernel::schema::{DataType, StructField, StructType};
 use delta_kernel::{Engine, SnapshotRef};
 
 use crate::actions::DataFile;
+use crate::digest;
 use crate::error::{Result, ShimError};
 use crate::file_path;
 
@@ -59,6 +60,10 @@ fn append_files(batch: &RecordBatch, files: &mut Vec<LiveFile>) -> Result<()> {
         .and_then(|c| c.as_map_opt());
     let partitions = partitions.ok_or_else(|| missing("fileConstantValues.partitionValues"))?;
 
+    let tags = constants
+        .and_then(|c| c.column_by_name("tags"))
+        .and_then(|c| c.as_map_opt());
+
     for row in 0..batch.num_rows() {
         if path.is_null(row) {
             continue;
@@ -69,21 +74,11 @@ fn append_files(batch: &RecordBatch, files: &mut Vec<LiveFile>) -> Result<()> {
                 "the file {raw_path:?} has a deletion vector; Inlet reads whole files only"
             )));
         }
-        let mut partition_values = BTreeMap::new();
-        if partitions.is_valid(row) {
-            let entries = partitions.value(row);
-            let keys = entries
-                .column(0)
-                .as_string_opt::<i32>()
-                .ok_or_else(|| missing("partitionValues.key"))?;
-            let values = entries
-                .column(1)
-                .as_string_opt::<i32>()
-                .ok_or_else(|| missing("partitionValues.value"))?;
-            for entry in 0..entries.len() {
-                partition_values.insert(keys.value(entry).to_string(), optional(values, entry));
-            }
-        }
+        let partition_values = texts(partitions, row).ok_or_else(|| missing("partitionValues.value"))?;
+        let mut tags = match tags {
+            Some(tags) => texts(tags, row).ok_or_else(|| missing("tags.value"))?,
+            None => BTreeMap::new(),
+        };
         files.push(LiveFile {
             file: DataFile {
                 path: file_path::decode(&raw_path)?,
@@ -91,11 +86,27 @@ fn append_files(batch: &RecordBatch, files: &mut Vec<LiveFile>) -> Result<()> {
                 modification_time: modified.value(row),
                 partition_values,
                 stats: optional(stats, row),
+                digest: tags.remove(digest::TAG).flatten(),
             },
             raw_path,
         });
     }
     Ok(())
+}
+
+/// A map of texts; empty for a null. None: it holds something else.
+fn texts(maps: &MapArray, row: usize) -> Option<BTreeMap<String, Option<String>>> {
+    let mut map = BTreeMap::new();
+    if maps.is_null(row) {
+        return Some(map);
+    }
+    let entries = maps.value(row);
+    let keys = entries.column(0).as_string_opt::<i32>()?;
+    let values = entries.column(1).as_string_opt::<i32>()?;
+    for entry in 0..entries.len() {
+        map.insert(keys.value(entry).to_string(), optional(values, entry));
+    }
+    Some(map)
 }
 
 /// A file that was removed, and when; some may be live again.
@@ -150,6 +161,33 @@ fn optional(array: &StringArray, row: usize) -> Option<String> {
 /// The descriptor of a file without one comes as a null struct or as a struct of nulls.
 fn has_deletion_vector(vectors: &StructArray, row: usize) -> bool {
     vectors.is_valid(row) && vectors.column_by_name("storageType").is_some_and(|c| c.is_valid(row))
+}
+
+/// What the newest metaData action of the log segment says, and only the log: for holding against what a checksum file
+/// says. None: it has no such action.
+pub fn live_metadata(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<Option<(String, String)>> {
+    let metadata = StructType::try_new([
+        StructField::nullable("id", DataType::STRING),
+        StructField::nullable("schemaString", DataType::STRING),
+    ])?;
+    let schema = std::sync::Arc::new(StructType::try_new([StructField::nullable("metaData", metadata)])?);
+    for batch in snapshot.log_segment().read_actions(engine, schema)? {
+        let batch = batch?.actions.try_into_record_batch()?;
+        let Some(metadata) = batch.column_by_name("metaData").and_then(|c| c.as_struct_opt()) else {
+            continue;
+        };
+        let text = |name: &str| metadata.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+        let (Some(ids), Some(schemas)) = (text("id"), text("schemaString")) else {
+            continue;
+        };
+        for row in (0..batch.num_rows()).rev() {
+            if let (true, Some(id), Some(schema)) = (metadata.is_valid(row), optional(ids, row), optional(schemas, row))
+            {
+                return Ok(Some((id, schema)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The newest txn action of every application, of the whole log segment: replay goes from new to old, so the first

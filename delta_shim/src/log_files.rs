@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::digest;
 use crate::error::{Class, Result, ShimError};
 use crate::fault;
 
@@ -341,11 +342,33 @@ pub fn remove_stale_temporaries(directory: &Path, lifetime: Duration) {
     }
 }
 
-/// Version that `_last_checkpoint` names. It is a hint: absent, damaged and unreadable are all None.
-pub fn last_checkpoint_version(directory: &Path) -> Option<u64> {
+/// Version that `_last_checkpoint` names, and the digest of the checkpoint if it tells one. It is a hint: absent, damaged
+/// and unreadable are all None.
+fn last_checkpoint(directory: &Path) -> Option<(u64, Option<String>)> {
     let bytes = fs::read(directory.join("_last_checkpoint")).ok()?;
     let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    document.get("version")?.as_u64()
+    let digest = document.get("tags").and_then(|tags| tags.get(digest::TAG)?.as_str());
+    Some((document.get("version")?.as_u64()?, digest.map(str::to_string)))
+}
+
+pub fn last_checkpoint_version(directory: &Path) -> Option<u64> {
+    Some(last_checkpoint(directory)?.0)
+}
+
+/// Corruption: the newest checkpoint is not what was written, says the digest beside it.
+pub fn check_last_checkpoint(directory: &Path) -> Result<()> {
+    let Some((version, Some(expected))) = last_checkpoint(directory) else {
+        return Ok(());
+    };
+    let path = directory.join(checkpoint_name(version));
+    match digest::of_file(&path)? {
+        Some(found) if found != expected => Err(ShimError::corruption(format!(
+            "the checkpoint {} is damaged: it is not what was written, says its digest in {}",
+            path.display(),
+            directory.join("_last_checkpoint").display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// For errors that mean "no table here".

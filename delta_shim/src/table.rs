@@ -18,6 +18,7 @@ use url::Url;
 use crate::actions::{self, AppTransaction, CommitDocument, CommitSummary, DataFile, RemovedFile, TableDocument};
 use crate::checkpoint;
 use crate::clean_up::{self, CleanedLog};
+use crate::digest;
 use crate::engine::{self, LocalEngine};
 use crate::error::{Class, Result, ShimError};
 use crate::live_files;
@@ -198,6 +199,7 @@ fn load(url: &Url, directory: &Path, engine: &LocalEngine) -> Result<(SnapshotRe
         }
         _ => return Err(log_files::not_a_table(directory)),
     }
+    log_files::check_last_checkpoint(&log)?;
     let snapshot = Snapshot::builder_for(url.as_str()).build(engine)?;
     // And again for what the kernel really replays: it may have passed over a checkpoint that is not whole, and there
     // may be newer commits.
@@ -219,6 +221,7 @@ fn state_of(
     newest: Option<(CommitSummary, FileIdentity)>,
     engine: &LocalEngine,
 ) -> Result<State> {
+    check_checksum_file(snapshot, engine)?;
     let configuration = snapshot.table_configuration();
     let (metadata, protocol) = (configuration.metadata(), configuration.protocol());
     let features = [protocol.reader_features(), protocol.writer_features()];
@@ -251,6 +254,24 @@ fn state_of(
         timestamp: newest.as_ref().and_then(|(summary, _)| summary.timestamp()),
         tip: newest.map(|(_, identity)| identity),
     })
+}
+
+/// The kernel takes the table's metadata from another writer's checksum file where there is one: what is damaged in it
+/// must not become the table's.
+fn check_checksum_file(snapshot: &SnapshotRef, engine: &LocalEngine) -> Result<()> {
+    let Some(file) = &snapshot.log_segment().listed.latest_crc_file else {
+        return Ok(());
+    };
+    let metadata = snapshot.table_configuration().metadata();
+    match live_files::live_metadata(snapshot, engine)? {
+        Some((id, schema)) if id != metadata.id() || schema != *metadata.schema_string() => {
+            Err(ShimError::corruption(format!(
+                "{} is damaged: it has another id or schema of the table than the log",
+                file.location.location
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The table as `commit` leaves it; None: as it is.
@@ -420,7 +441,7 @@ impl Table {
     }
 
     pub fn commit(&self, read_version: u64, document: &str) -> Outcome<Advance> {
-        let commit: CommitDocument = match serde_json::from_str(document) {
+        let mut commit: CommitDocument = match serde_json::from_str(document) {
             Ok(commit) => commit,
             Err(e) => return Outcome::Refused(ShimError::invalid(format!("the commit: {e}"))),
         };
@@ -445,7 +466,8 @@ impl Table {
         let configuration = changed.iter().flat_map(|d| d.configuration.clone()).collect();
         let metadata = changed.as_ref().map(|d| metadata_of(d, &configuration));
         let lines = self
-            .removed_files(&state, &commit)
+            .note_digests(&mut commit)
+            .and_then(|()| self.removed_files(&state, &commit))
             .and_then(|removed| actions::commit_lines(&commit, read_version, &removed, metadata, timestamp));
         let lines = match lines {
             Ok(lines) => lines,
@@ -475,6 +497,16 @@ impl Table {
             Put::Exists => Outcome::Conflict,
             Put::Failed(e) => Outcome::Unknown(e),
         }
+    }
+
+    /// The files were flushed just now: their bytes are in memory.
+    fn note_digests(&self, commit: &mut CommitDocument) -> Result<()> {
+        for add in &mut commit.adds {
+            if add.digest.is_none() {
+                add.digest = digest::of_file(&self.directory.join(&add.path))?;
+            }
+        }
+        Ok(())
     }
 
     fn removed_files(&self, state: &State, commit: &CommitDocument) -> Result<Vec<RemovedFile>> {
@@ -753,6 +785,111 @@ mod tests {
         assert_eq!((seen.version, seen.reset, seen.transactions["app"]), (1, false, 5));
         committed(second.commit(1, &marker("two", "app", 6)));
         assert_eq!(first.refresh().unwrap().transactions["app"], 6);
+    }
+
+    #[test]
+    fn the_digest_of_a_file_is_noted_and_comes_back_from_commits_and_checkpoints() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        fs::write(dir.path().join("there.parquet"), b"rows").unwrap();
+        let add = |name: &str, digest: &str| {
+            format!(r#"{{"path":"{name}","size":4,"modificationTime":1,"partitionValues":{{"k":null}}{digest}}}"#)
+        };
+        let adds = [
+            add("there.parquet", ""),
+            add("gone.parquet", ""),
+            add("restored.parquet", r#","digest":"xxh64:00000000000000aa""#),
+        ];
+        committed(table.commit(0, &commit_with("files", &adds.join(","), "", "")));
+        let expected = digest::of_file(&dir.path().join("there.parquet")).unwrap();
+        assert!(expected.is_some());
+        let digests = |files: Vec<DataFile>| -> BTreeMap<String, Option<String>> {
+            files.into_iter().map(|f| (f.path, f.digest)).collect()
+        };
+        let noted = BTreeMap::from([
+            ("there.parquet".to_string(), expected),
+            ("gone.parquet".to_string(), None),
+            (
+                "restored.parquet".to_string(),
+                Some("xxh64:00000000000000aa".to_string()),
+            ),
+        ]);
+        assert_eq!(digests(table.changes(1).unwrap().adds), noted);
+        assert_eq!(digests(table.files(1).unwrap()), noted);
+        for i in 1..11 {
+            committed(table.commit(i, &marker(&format!("t{i}"), "app", 1)));
+        }
+        drop(table);
+        assert!(dir
+            .path()
+            .join("_delta_log")
+            .join(log_files::checkpoint_name(10))
+            .exists());
+        assert_eq!(digests(Table::open(dir.path()).unwrap().files(11).unwrap()), noted);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_corruption_and_named() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        for i in 0..11_u64 {
+            committed(table.commit(i, &marker(&format!("t{i}"), "app", i64::try_from(i).unwrap())));
+        }
+        drop(table);
+        let path = dir.path().join("_delta_log").join(log_files::checkpoint_name(10));
+        let whole = fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(97) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            let error = Table::open(dir.path()).err().unwrap();
+            assert_eq!(error.class, Class::Corruption);
+            assert!(
+                error.message.contains("00000000000000000010.checkpoint.parquet"),
+                "{}",
+                error.message
+            );
+        }
+        fs::write(&path, whole).unwrap();
+        assert_eq!(Table::open(dir.path()).unwrap().state().transactions["app"], 10);
+    }
+
+    #[test]
+    fn what_a_damaged_checksum_file_says_of_the_table_is_not_believed() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        committed(table.commit(0, &marker("t", "app", 1)));
+        drop(table);
+        let log = dir.path().join("_delta_log");
+        let first = fs::read_to_string(log.join(log_files::commit_name(0))).unwrap();
+        let action = |name: &str| {
+            let line = first
+                .lines()
+                .find(|l| l.starts_with(&format!("{{\"{name}\":")))
+                .unwrap();
+            line.strip_prefix(&format!("{{\"{name}\":"))
+                .unwrap()
+                .strip_suffix('}')
+                .unwrap()
+                .to_string()
+        };
+        let checksum = format!(
+            r#"{{"tableSizeBytes":0,"numFiles":0,"numMetadata":1,"numProtocol":1,"metadata":{},"protocol":{}}}"#,
+            action("metaData"),
+            action("protocol")
+        );
+        let path = log.join("00000000000000000001.crc");
+        fs::write(&path, &checksum).unwrap();
+        let opened = Table::open(dir.path()).unwrap().state().table.unwrap();
+        assert_eq!(opened.id, "5f1c1b8e-0000-4000-8000-000000000000");
+        for (from, to) in [("5f1c1b8e", "5f1c1b8f"), (r#"\"name\":\"a\""#, r#"\"name\":\"b\""#)] {
+            let changed = checksum.replacen(from, to, 1);
+            assert_ne!(changed, checksum);
+            fs::write(&path, changed).unwrap();
+            let error = Table::open(dir.path()).err().unwrap();
+            assert_eq!(error.class, Class::Corruption);
+            assert!(error.message.contains("00000000000000000001.crc"), "{}", error.message);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 #include "base/fault_point.h"
 #include "base/json.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::bronze {
@@ -64,6 +65,7 @@ Result<std::vector<std::int64_t>> read_decided(const SecondaryTable& secondary, 
     if (may_hold_offsets_above(file, marker)) paths.push_back(lake::absolute_path(table.directory(), file.path));
   }
   if (paths.empty()) return decided;
+  INLET_RETURN_IF_ERROR(lake::check_files(table.directory(), files));
   // Rows older than a reset carry offsets of a log that is gone. Bronze says so first: a death between the two commits
   // of a reset leaves quarantine without its time.
   const auto id = reset_time_id(pipeline, partition);

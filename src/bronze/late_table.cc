@@ -7,6 +7,7 @@
 #include "base/fault_point.h"
 #include "bronze/markers.h"
 #include "lake/file_statistics.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::bronze {
@@ -96,6 +97,7 @@ std::string LateTable::select_of(const std::string& directory, const lake::Table
 
 Result<std::string> LateTable::bronze_sql() {
   INLET_ASSIGN_OR_RETURN(const auto files, bronze_->snapshot()->files());
+  INLET_RETURN_IF_ERROR(lake::check_files(bronze_->directory(), files));
   return select_of(bronze_->directory(), bronze_definition_, files);
 }
 
@@ -117,6 +119,7 @@ Result<LateView> LateTable::look() {
   view.version = late->version();
   view.applied_version = bronze->transaction(late_applied_id(config_.name));
   INLET_ASSIGN_OR_RETURN(const auto live, late->files());
+  INLET_RETURN_IF_ERROR(lake::check_files(late_->directory(), live));
   std::vector<lake::LiveFile> before;
   if (view.applied_version) {
     if (*view.applied_version > late->version().value) {

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "bronze/markers.h"
 #include "duck/database.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::bronze {
@@ -98,6 +99,7 @@ std::string read_files_sql(const std::string& directory, const std::vector<std::
 Result<std::string> quarantine_rows_sql(const QuarantineLook& look, const std::string& pipeline) {
   INLET_ASSIGN_OR_RETURN(const auto files, look.quarantine->files());
   if (files.empty()) return no_rows_sql(look.quarantine->schema());
+  INLET_RETURN_IF_ERROR(lake::check_files(look.quarantine_directory, files));
   std::vector<std::string> paths;
   for (const auto& file : files) paths.push_back(file.path);
   INLET_ASSIGN_OR_RETURN(const auto asked, bronze_files_to_ask(*look.bronze, pipeline, span_of(files)));

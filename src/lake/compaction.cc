@@ -13,6 +13,7 @@
 #include "duck/database.h"
 #include "duck/file_values.h"
 #include "lake/file_statistics.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::lake {
@@ -79,6 +80,8 @@ class Compaction {
  private:
   Result<Rewritten> rewrite(CompactionGroup group) {
     INLET_FAULT_POINT("tables.before_compaction_parquet");
+    // What is damaged would get a digest that fits it.
+    INLET_RETURN_IF_ERROR(check_files(table_.directory(), group.files));
     const auto& partition_columns = snapshot_->partition_columns();
     const auto expected = recorded_rows(group.files);
     const std::string select =

@@ -111,6 +111,7 @@ std::string commit_document(const Commit& commit, const std::string& txn_id) {
                  {"modificationTime", add.modified_ms},
                  {"partitionValues", std::move(values)}};
     if (!add.statistics_json.empty()) file["stats"] = add.statistics_json;
+    if (!add.digest.empty()) file["digest"] = add.digest;
     adds.push_back(std::move(file));
   }
   Json transactions = Json::array();
@@ -248,7 +249,7 @@ Result<HistoryEntry> DeltaLog::history_entry(TableVersion version) {
     const auto& info = document.at("commitInfo");
     for (auto it = info.begin(); info.is_object() && it != info.end(); ++it) {
       const auto& [key, value] = std::pair<const std::string&, const Json&>(it.key(), it.value());
-      if (key == "timestamp") continue;
+      if (key == "timestamp" || key == "inletDigest") continue;
       if (key == "operation") {
         entry.operation = as_text(value);
       } else if (key == "txnId") {
@@ -280,6 +281,7 @@ std::vector<LiveFile> read_files(const Json& document) {
       live.partition_values.emplace(it.key(), optional_text(it.value()));
     }
     if (file.contains("stats")) live.statistics_json = file.at("stats").get<std::string>();
+    if (file.contains("digest")) live.digest = file.at("digest").get<std::string>();
     files.push_back(std::move(live));
   }
   return files;
@@ -338,6 +340,12 @@ Result<CleanedLog> DeltaLog::clean_log(Timestamp expired_before, std::optional<T
                       document.at("removedFiles").get<std::int64_t>(),
                       document.at("removedBytes").get<std::int64_t>()};
   });
+}
+
+Result<std::string> file_digest(const std::string& path) {
+  char* text = nullptr;
+  INLET_RETURN_IF_ERROR(to_status(delta_shim_file_digest(path.data(), path.size(), &text), path));
+  return std::string(OwnedString(text).get());
 }
 
 }  // namespace inlet::lake

@@ -80,4 +80,7 @@ class DeltaLog {
   const std::unique_ptr<delta_shim_table, FreeTable> table_;
 };
 
+/// Of a file's bytes, as the log keeps it: "xxh64:…". Empty: no such file. Internal "lake.io": it cannot be read.
+Result<std::string> file_digest(const std::string& path);
+
 }  // namespace inlet::lake

@@ -85,6 +85,7 @@ AddFile as_add(const LiveFile& file) {
   add.rows = recorded_rows(file).value_or(0);
   add.partition_values = file.partition_values;
   add.statistics_json = file.statistics_json;
+  add.digest = file.digest;
   return add;
 }
 

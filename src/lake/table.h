@@ -31,6 +31,7 @@ struct AddFile {
   std::map<std::string, std::optional<std::string>> partition_values;
   std::string
       statistics_json;  // Delta's per-file statistics: {"numRecords":…,"minValues":{…},"maxValues":{…},"nullCount":{…}}
+  std::string digest;  // of its bytes, as file_check.h has it; empty: taken from the file when it is committed
 };
 
 /// A file as it stands in a snapshot.
@@ -40,6 +41,7 @@ struct LiveFile {
   std::int64_t modified_ms = 0;
   std::map<std::string, std::optional<std::string>> partition_values;
   std::string statistics_json;
+  std::string digest;  // of its bytes; empty: the log has none
 };
 
 /// Delta's SetTransaction action. A version here may go down (restore --replay); nothing else lowers one.

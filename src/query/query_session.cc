@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/letter_case.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "lake/time_travel.h"
 #include "query/statement_text.h"
@@ -238,6 +239,7 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
         .at(view.table->directory())
         .because(error.message());
 
+  INLET_RETURN_IF_ERROR(lake::check_files(directory, live));
   std::vector<std::string> files;
   TextChunks list;
   for (const auto& file : live) {

@@ -7,6 +7,7 @@
 
 #include "duck/database.h"
 #include "duck/file_values.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "lake/time_travel.h"
 
@@ -74,6 +75,7 @@ class Diff {
     Side side;
     INLET_ASSIGN_OR_RETURN(side.snapshot, table_.snapshot_at(version));
     INLET_ASSIGN_OR_RETURN(side.files, side.snapshot->files());
+    INLET_RETURN_IF_ERROR(lake::check_files(table_.directory(), side.files));
     return side;
   }
 

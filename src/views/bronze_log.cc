@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::views {
@@ -109,6 +110,7 @@ std::string BronzeLog::absolute_path(const lake::LiveFile& file) const {
 
 Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use,
                               const std::string& file_column) {
+  INLET_RETURN_IF_ERROR(lake::check_files(table_->directory(), files));
   const auto snapshot = table_->snapshot();
   std::vector<std::string> paths;
   for (const auto& file : files) {

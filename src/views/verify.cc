@@ -5,6 +5,7 @@
 
 #include "duck/database.h"
 #include "duck/file_values.h"
+#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "views/bronze_log.h"
 #include "views/planned_views.h"
@@ -66,6 +67,7 @@ class Verifier {
   Status read_table(duck::Connection& connection, lake::Table& table, const ViewPlan& plan) {
     const auto snapshot = table.snapshot();
     INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
+    INLET_RETURN_IF_ERROR(lake::check_files(table.directory(), files));
     return connection.execute("CREATE OR REPLACE TEMP TABLE actual AS SELECT " + compared_columns(plan) + " FROM (" +
                               lake::files_select_sql(table.directory(), snapshot->schema(),
                                                      snapshot->partition_columns(), files, *file_values_) +
