@@ -436,10 +436,13 @@ struct ViewKeeper::OnDisk {
   StoredPartitionPtr stored;
 };
 
+// COPY keeps a file open and rows back for each partition that it meets: some megabytes each. That many at once.
+constexpr std::size_t kPartitionsAtOnce = 32;
+
 Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   const auto started = clock_.steady_now();
   Publisher::Request request;
-  std::vector<duck::DataChunk> rows;
+  std::vector<std::vector<duck::DataChunk>> in_memory;  // the rows of kPartitionsAtOnce partitions each
   std::vector<OnDisk> on_disk;
   std::vector<std::string> handed_over;
   std::uint64_t state = 0;
@@ -449,13 +452,15 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
     state = state_->id();
     request.mode = replace_all_ ? Publisher::Mode::kReplaceAll : Publisher::Mode::kReplacePartitions;
     request.bronze = position_;
+    std::size_t partitions = 0;
     for (auto& [key, partition] : state_->partitions()) {
       if (!replace_all_ && !partition.is_unpublished) continue;
       request.partitions.insert(partition.values);
       if (partition.is_on_disk()) {
         on_disk.push_back({key, partition.stored});
       } else {
-        for (auto& chunk : state_->rows_of(partition)) rows.push_back(std::move(chunk));
+        if (partitions++ % kPartitionsAtOnce == 0) in_memory.emplace_back();
+        for (auto& chunk : state_->rows_of(partition)) in_memory.back().push_back(std::move(chunk));
       }
       partition.is_unpublished = false;
       handed_over.push_back(key);
@@ -467,15 +472,18 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
       return Status::ok();
     }
   }
-  std::vector<const duck::DataChunk*> chunks;
-  for (const auto& chunk : rows) chunks.push_back(&chunk);
   auto& connection = publisher_.connection();
-  connection.bind_chunks({plan_.state, chunks});
   // What is in memory first, then the partitions on disk one by one.
   std::optional<Events> piece;
+  std::vector<const duck::DataChunk*> chunks;  // of the piece
+  std::size_t next_in_memory = 0;
   std::size_t next = 0;
   request.next_rows = [&]() -> Result<std::optional<std::string>> {
-    if (!piece && !chunks.empty()) {
+    if (next_in_memory < in_memory.size()) {
+      chunks.clear();
+      for (const auto& chunk : in_memory[next_in_memory]) chunks.push_back(&chunk);
+      ++next_in_memory;
+      connection.bind_chunks({plan_.state, chunks});
       piece.emplace(connection, "SELECT * FROM inlet_chunks()");
       return std::optional(piece->over(plan_.final_sql));
     }

@@ -276,7 +276,8 @@ class Differential : public ::testing::Test {
   ~Differential() override { std::filesystem::remove_all(directory_); }
 
  protected:
-  // Random views are partitioned by anything: DuckDB takes some 2 MB for every file that it writes at once.
+  // Random views are partitioned by anything, and published in one piece here: DuckDB takes some 2 MB for every file
+  // that it writes at once.
   Differential()
       : database_(duck::Database::open({.memory_limit_bytes = 1LL << 30}).value()),
         connection_(database_.connect().value()) {

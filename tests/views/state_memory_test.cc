@@ -241,6 +241,22 @@ TEST_F(StateMemoryTest, a_view_with_one_partition_that_outgrows_its_memory_is_re
   EXPECT_EQ(differences(), "");
 }
 
+TEST_F(StateMemoryTest, a_view_of_many_partitions_is_published_in_the_memory_that_a_few_take) {
+  config_.views.clear();
+  config_.resources.view_memory_limit = 100'000'000;
+  config_.resources.duckdb_memory_limit = 48LL << 20;
+  config_.resources.duckdb_threads = 2;
+  add_view("clients", "SELECT client, count(*) AS n, sum(amount) AS total FROM sales GROUP BY client", {"client"});
+  append(
+      "SELECT range AS client, 'c' AS country, 1.5 AS amount, 1 AS weight, "
+      "TIMESTAMPTZ '2026-01-01 00:00:00+00' AS sold_at, 'kafka:t' AS _source, 0 AS _partition, range AS _offset "
+      "FROM range(800)");
+  const Status kept = keep();
+  ASSERT_TRUE(kept.is_ok()) << kept.to_line();
+  EXPECT_FALSE(status("clients").is_recomputed);
+  EXPECT_EQ(differences(), "");
+}
+
 TEST_F(StateMemoryTest, sealed_partitions_leave_the_memory_and_come_back_with_a_late_event) {
   config_.resources.view_memory_limit = 100'000'000;
   config_.views.front().seal_after = 48h;
