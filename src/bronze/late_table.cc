@@ -6,8 +6,8 @@
 
 #include "base/fault_point.h"
 #include "bronze/markers.h"
-#include "lake/file_statistics.h"
 #include "lake/file_check.h"
+#include "lake/file_statistics.h"
 #include "lake/files_select.h"
 
 namespace inlet::bronze {
@@ -117,7 +117,7 @@ Result<LateView> LateTable::look() {
   INLET_ASSIGN_OR_RETURN(const auto bronze, bronze_->refresh());
   INLET_ASSIGN_OR_RETURN(const auto late, late_->refresh());
   view.version = late->version();
-  view.applied_version = bronze->transaction(late_applied_id(config_.name));
+  view.applied_version = late_applied(*bronze, config_.name);
   INLET_ASSIGN_OR_RETURN(const auto live, late->files());
   INLET_RETURN_IF_ERROR(lake::check_files(late_->directory(), live));
   std::vector<lake::LiveFile> before;
@@ -166,7 +166,7 @@ Result<LateApplied> LateTable::apply(const Clock& clock, const std::function<boo
     if (adds.empty()) return LateApplied{};
     INLET_RETURN_IF_ERROR(lake_->sync_files(bronze_->directory(), adds));
     const auto plan = [&](const lake::Snapshot& snapshot) -> Result<lake::Commit> {
-      if (snapshot.transaction(late_applied_id(config_.name)) != view.applied_version) {
+      if (late_applied(snapshot, config_.name) != view.applied_version) {
         return Status(StatusCode::kConflict, std::string(kOvertaken), "late rows are being applied by another process");
       }
       lake::Commit commit;

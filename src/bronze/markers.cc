@@ -42,8 +42,14 @@ PartitionState read_state(const lake::Snapshot& snapshot, const std::string& pip
   if (const auto marker = snapshot.transaction(marker_id(pipeline, partition))) state.marker = Offset{*marker};
   state.epoch = snapshot.transaction(epoch_id(pipeline, partition)).value_or(0);
   state.max_event_time_us = snapshot.transaction(max_event_time_id(pipeline, partition));
+  if (state.max_event_time_us == kNoEventTime) state.max_event_time_us.reset();
   state.fingerprint = snapshot.transaction(fingerprint_id(pipeline, partition));
   return state;
+}
+
+std::optional<std::int64_t> late_applied(const lake::Snapshot& snapshot, const std::string& pipeline) {
+  const auto version = snapshot.transaction(late_applied_id(pipeline));
+  return version == kNeverApplied ? std::nullopt : version;
 }
 
 std::vector<TopicPartition> known_partitions(const lake::Snapshot& snapshot, const std::string& pipeline) {

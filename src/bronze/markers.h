@@ -25,6 +25,9 @@
 namespace inlet::bronze {
 
 inline constexpr std::int64_t kNoRecordAtMarker = -1;
+// A txn cannot be taken back: what a restore puts where there was none then.
+inline constexpr std::int64_t kNoEventTime = INT64_MIN;
+inline constexpr std::int64_t kNeverApplied = -1;
 
 std::string marker_id(const std::string& pipeline, const TopicPartition& partition);
 std::string epoch_id(const std::string& pipeline, const TopicPartition& partition);
@@ -45,6 +48,9 @@ struct PartitionState {
   std::optional<std::int64_t> fingerprint;  // absent or kNoRecordAtMarker: nothing to compare
 };
 PartitionState read_state(const lake::Snapshot& snapshot, const std::string& pipeline, const TopicPartition& partition);
+
+/// #lateApplied; nullopt: never.
+std::optional<std::int64_t> late_applied(const lake::Snapshot& snapshot, const std::string& pipeline);
 
 /// Every partition that has a marker of this pipeline, sorted.
 std::vector<TopicPartition> known_partitions(const lake::Snapshot& snapshot, const std::string& pipeline);

@@ -332,6 +332,9 @@ class App {
         add_command(app_, "restore", "a table as it was at an older version, by a new commit", run_restore);
     command.add_option("table", restore.table, "for example bronze/ventes_stream")->required();
     command.add_option("--to", restore.to, "a version or a time (UTC)")->required();
+    command.add_flag(
+        "--replay", restore.replay,
+        "put the markers back too: the next run reads again what was taken out, where the source still has it");
     command.add_flag("--dry-run", restore.dry_run, "say what would go and come back, commit nothing");
   }
 

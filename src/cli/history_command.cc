@@ -1,6 +1,7 @@
 #include "cli/history_command.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <optional>
 #include <string_view>
@@ -76,11 +77,13 @@ TableRow to_row(const lake::HistoryEntry& entry) {
     ranges += " ";
     ranges += range;
   }
-  for (const char* kind : {"takenOut:", "putBack:"}) {
+  constexpr std::array<std::pair<std::string_view, const char*>, 3> kRestored{
+      {{"takenOut:", "out "}, {"putBack:", "back "}, {"readAgain:", "again "}}};
+  for (const auto& [kind, shown] : kRestored) {
     for (const auto& [name, value] : entry.info) {
       if (!name.starts_with(kind)) continue;
       if (!ranges.empty()) ranges += "  ";
-      ranges += (kind[0] == 't' ? "out " : "back ") + name.substr(std::string_view(kind).size()) + " " + value;
+      ranges += shown + name.substr(kind.size()) + " " + value;
     }
   }
   std::string files;

@@ -29,7 +29,7 @@ Result<std::optional<TableVersion>> needed_from(const config::PipelineConfig& co
   const auto bronze = lake.open(config.bronze.table);
   if (bronze.status().code() == StatusCode::kNotFound) return std::optional<TableVersion>();
   INLET_RETURN_IF_ERROR(bronze.status());
-  const auto applied = (*bronze)->snapshot()->transaction(bronze::late_applied_id(config.name));
+  const auto applied = bronze::late_applied(*(*bronze)->snapshot(), config.name);
   return applied ? std::optional(TableVersion{*applied}) : std::optional<TableVersion>();
 }
 

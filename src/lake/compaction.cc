@@ -12,8 +12,8 @@
 #include "base/fault_point.h"
 #include "duck/database.h"
 #include "duck/file_values.h"
-#include "lake/file_statistics.h"
 #include "lake/file_check.h"
+#include "lake/file_statistics.h"
 #include "lake/files_select.h"
 
 namespace inlet::lake {

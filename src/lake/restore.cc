@@ -176,12 +176,17 @@ Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVe
   return plan;
 }
 
-Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const std::function<bool()>& should_stop) {
+Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const PlanExtras& extras,
+                         const std::function<bool()>& should_stop) {
   INLET_ASSIGN_OR_RETURN(const auto lock, VacuumLock::acquire(lake.root(), table.name()));
   Restored restored;
   const auto plan = [&](const Snapshot& snapshot) -> Result<Commit> {
     INLET_ASSIGN_OR_RETURN(restored.plan, plan_restore(table, snapshot, to));
-    return as_commit(restored.plan);
+    INLET_ASSIGN_OR_RETURN(auto more, extras(snapshot));
+    Commit commit = as_commit(restored.plan);
+    commit.transactions = std::move(more.transactions);
+    commit.info.merge(more.info);
+    return commit;
   };
   INLET_FAULT_POINT("tables.before_restore");
   INLET_ASSIGN_OR_RETURN(restored.committed, table.commit(plan, should_stop));

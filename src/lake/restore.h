@@ -1,9 +1,9 @@
 // Going back to an older version of a table: a new commit with the files of then (docs/exactly-once.md, rule 11).
 //
 // What flows in: the version to go back to. What flows out: one commit that removes the files which are live now and
-// were not then, and adds those which were live then and are not now. It carries no txn: every marker stays, so that
-// what was taken out is not read again by itself; commitInfo lists the source ranges that went and those that came
-// back.
+// were not then, and adds those which were live then and are not now. Transactions stay but for those that the caller
+// says: a marker that stays keeps what was taken out from being read again by itself. commitInfo lists the source
+// ranges that went and those that came back.
 #pragma once
 
 #include <cstdint>
@@ -43,13 +43,21 @@ struct RestorePlan {
 /// "restore.of_a_view": a view publishes this table, which follows from bronze.
 Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVersion to);
 
-/// Commits it, planned anew on the snapshot of every attempt. Errors: those of plan_restore and of Table::commit;
-/// Transient "lake.locked" while a vacuum deletes files of the table.
+/// What a restore commits beside the files, decided on the snapshot of an attempt.
+struct RestoreExtras {
+  std::vector<AppTransaction> transactions;
+  std::map<std::string, std::string> info;  // further commitInfo fields
+};
+using PlanExtras = std::function<Result<RestoreExtras>(const Snapshot& now)>;
+
+/// Commits it, planned anew on the snapshot of every attempt. Errors: those of plan_restore, of `extras` and of
+/// Table::commit; Transient "lake.locked" while a vacuum deletes files of the table.
 struct Restored {
   RestorePlan plan;
   Committed committed;
 };
-Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const std::function<bool()>& should_stop);
+Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const PlanExtras& extras,
+                         const std::function<bool()>& should_stop);
 
 /// "12..90,95..99"
 std::string ranges_text(const std::vector<OffsetRange>& ranges);

@@ -14,7 +14,8 @@ class RestoreTest : public RowsTest {
     return {{"offsets:" + partition, range}};
   }
   Result<Restored> restore_to(std::int64_t version) {
-    return restore(*lake_, *table_, {version}, [] { return false; });
+    const auto no_extras = [](const Snapshot&) -> Result<RestoreExtras> { return RestoreExtras{}; };
+    return restore(*lake_, *table_, {version}, no_extras, [] { return false; });
   }
   static std::string text(const SourceRanges& all) {
     std::string line;

@@ -138,7 +138,7 @@ TEST_F(VacuumTest, a_restore_and_a_vacuum_keep_out_of_each_others_way) {
   ASSERT_TRUE(held.is_ok());
   const auto busy = vacuum(*lake_, *table_, {}, Clock::system(), nullptr, [] { return false; });
   EXPECT_EQ(busy.status().detail().id, "lake.locked");
-  EXPECT_EQ(restore(*lake_, *table_, {0}, [] { return false; }).status().detail().id, "lake.locked");
+  EXPECT_EQ(restore(*lake_, *table_, {0}, {}, [] { return false; }).status().detail().id, "lake.locked");
 }
 
 TEST_F(VacuumTest, the_writer_that_has_run_longest_is_known_by_its_lock) {
