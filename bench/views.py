@@ -8,10 +8,11 @@ The parts:
   sweep    for each number of clients and rows a batch: events/s without and with the views (in turn), the share of the
            time each stage took, the size of the state, the time of a publish, and of a start until the views are level
   flat     one lake from 5 M to 20 M events: events/s and CPU of each leg
-  latency  at 10,000 events/s: from a bronze commit to the commit that shows it, by the logs' own times
+  latency  at 10,000 events/s: from an event to the state that has it, and to the commit that shows it
   restart  SIGKILL at 10,000 events/s and at full speed, with 1 M clients: from the start to the first commits
 """
 import argparse
+import datetime
 import json
 import os
 import pathlib
@@ -79,16 +80,46 @@ def percentile(values, share):
 
 
 def latency(clients, seconds):
-    """From the commit of a bronze version to the commit that shows it, by the logs' own times."""
+    """From an event to the state that has it, and to the commit that shows it."""
     with tempfile.TemporaryDirectory(prefix="inlet-bench-") as lake:
-        run(lake, *stream(clients, 250_000), "--set", "source.generator.rate=10000", "--for", f"{seconds}s")
-        bronze = times(lake, "bronze/ventes_stream", lambda actions, version: version)
+        command = [INLET, "run", PIPELINE, "--quiet", "--no-serve", "--log-json", "--log-level", "debug", "--lake", lake,
+                   *stream(clients, 250_000), "--set", "source.generator.rate=10000", "--for", f"{seconds}s"]
+        log = subprocess.run([str(a) for a in command], stderr=subprocess.PIPE, text=True, check=True).stderr
+        applied = reflected(log)
+        events = event_times(lake)
         for view in VIEWS:
             shown = published(lake, view)
-            ages = [min(t for v, t in shown if v >= version) - committed
-                    for version, committed in bronze.items() if version > 2 and any(v >= version for v, _ in shown)]
-            print(f"  {view}: bronze commit to published p50 {percentile(ages, 0.5)} ms, p99 {percentile(ages, 0.99)} ms"
-                  f" ({len(shown)} publishes)", flush=True)
+            for what, reached in (("state", applied.get(view, [])), ("published", shown)):
+                ages = [min(t for v, t in reached if v >= version) - event for version, times in events.items()
+                        if any(v >= version for v, _ in reached) for event in times]
+                print(f"  {view}: event to {what} p50 {percentile(ages, 0.5):.0f} ms, p99 {percentile(ages, 0.99):.0f} ms "
+                      f"({len(reached)} times)", flush=True)
+
+
+def reflected(log):
+    """{view: [(bronze version, when its state reflected it, ms)]}, of a log of the level debug."""
+    applied = {}
+    for line in map(json.loads, log.splitlines()):
+        if match := re.fullmatch(r"view (\S+) reflects bronze version (\d+)", line["message"]):
+            applied.setdefault(match[1], []).append((int(match[2]), datetime.datetime.fromisoformat(line["ts"]).timestamp() * 1e3))
+    return applied
+
+
+def event_times(lake):
+    """{bronze version: times in ms that its events were read at}: they come evenly between the end of the batch before and its
+    own. Without the first few."""
+    found = {}
+    closed = None
+    for file in sorted((pathlib.Path(lake) / "bronze/ventes_stream/_delta_log").glob("0*.json")):
+        adds = [json.loads(line)["add"] for line in file.read_text().splitlines() if line.startswith('{"add"')]
+        times = [json.loads(add["stats"])["minValues"]["date_ingestion"] for add in adds if add["dataChange"]]
+        if not times:
+            continue
+        now = datetime.datetime.fromisoformat(min(times)).timestamp() * 1e3
+        if closed is not None and int(file.stem) > 5:
+            found[int(file.stem)] = [closed + (now - closed) * i / 10 for i in range(10)]
+        closed = now
+    return found
 
 
 def published(lake, view):

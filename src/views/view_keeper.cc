@@ -349,6 +349,7 @@ void ViewKeeper::moved_to(const BronzePosition& position, SteadyTime started) {
   has_unsaved_ = true;
   if (!behind_since_ && (!published_ || published_->version != position.version)) behind_since_ = now;
   show_state();
+  log::debug("views", "view {} reflects bronze version {}", plan_.name, position_.version.value);
   shown_.last_apply_time = microseconds(now - started);
   shown_.apply_time += shown_.last_apply_time;
 }
