@@ -29,7 +29,7 @@ VIEWS = ("ventes_aggreges", "ventes_par_pays", "ventes_par_segment")
 
 
 def run(lake, *arguments):
-    command = [str(a) for a in (INLET, "run", PIPELINE, "--json", "--lake", lake, *arguments)]
+    command = [str(a) for a in (INLET, "run", PIPELINE, "--json", "--no-serve", "--lake", lake, *arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

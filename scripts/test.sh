@@ -101,7 +101,8 @@ run_e2e() { # the whole program against a real broker and in a real browser, jud
   scripts/build.sh test
   scripts/page-packages.sh
   local report=$logs/e2e.xml again=$logs/e2e-again.xml code=0
-  run_pytest "$report" || code=$?
+  # Much of it waits: a file of tests at a time on every core.
+  run_pytest "$report" --numprocesses "$cores" --dist loadfile || code=$?
   if ((code == 1)); then
     # Real time and real processes: a test that failed is tried once more, and both lists stand in the log.
     local total still=0

@@ -101,8 +101,12 @@ delta_shim_error* delta_shim_table_refresh(delta_shim_table* table, char** advan
  * fsync of the directory.
  *   {"txnId":"…","operation":"…","operationParameters":{},"operationMetrics":{"…":n},"info":{},"engineInfo":"…",
  *    "dataChange":true,"adds":[{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…"}],
- *    "removes":["path"],"transactions":[{"appId":"…","version":n}]}
- * Paths are relative to the table's directory, as on disk. COMMITTED writes `advance`; UNKNOWN and REFUSED write `error`.
+ *    "removes":["path"],"transactions":[{"appId":"…","version":n}],
+ *    "table":{"schemaString":"…","partitionColumns":["…"]}}
+ * `table`, if it is there: a metaData action makes the table's columns and partitioning these; its id, name and
+ * configuration stay. REFUSED: it would be partitioned otherwise while a file of the old partitions stays.
+ * Paths are relative to the table's directory, as on disk. COMMITTED writes `advance` (with "reset" where `table` was
+ * given); UNKNOWN and REFUSED write `error`.
  * What is not written is set to NULL. After CONFLICT or UNKNOWN the table still stands at `read_version`. */
 delta_shim_outcome delta_shim_table_commit(delta_shim_table* table, uint64_t read_version, const char* commit,
                                            size_t commit_length, char** advance, delta_shim_error** error);

@@ -49,6 +49,16 @@ pub struct CommitDocument {
     pub removes: Vec<String>,
     #[serde(default)]
     pub transactions: Vec<AppTransaction>,
+    #[serde(default)]
+    pub table: Option<TableChange>,
+}
+
+/// What a commit makes of the table itself: its columns and how it is partitioned. The rest stays as it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TableChange {
+    pub schema_string: String,
+    pub partition_columns: Vec<String>,
 }
 
 /// A data file on either side of the border; `path` as on disk.
@@ -147,21 +157,33 @@ struct Protocol {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Metadata<'a> {
-    id: &'a str,
+pub struct Metadata<'a> {
+    pub id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    format: Format,
-    schema_string: &'a str,
-    partition_columns: &'a [String],
-    configuration: &'a BTreeMap<String, String>,
-    created_time: i64,
+    pub name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'a str>,
+    pub format: Format,
+    pub schema_string: &'a str,
+    pub partition_columns: &'a [String],
+    pub configuration: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_time: Option<i64>,
 }
 
 #[derive(Serialize)]
-struct Format {
+pub struct Format {
     provider: &'static str,
     options: BTreeMap<String, String>,
+}
+
+impl Format {
+    pub fn parquet() -> Self {
+        Self {
+            provider: "parquet",
+            options: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -218,14 +240,12 @@ pub fn table_lines(document: &TableDocument, now_ms: i64) -> Result<Vec<u8>> {
     lines.push(&Action::MetaData(Metadata {
         id: &document.id,
         name: document.name.as_deref(),
-        format: Format {
-            provider: "parquet",
-            options: BTreeMap::new(),
-        },
+        description: None,
+        format: Format::parquet(),
         schema_string: &document.schema_string,
         partition_columns: &document.partition_columns,
         configuration: &document.configuration,
-        created_time: now_ms,
+        created_time: Some(now_ms),
     }))?;
     Ok(lines.0)
 }
@@ -276,11 +296,13 @@ pub fn check_commit(commit: &CommitDocument, partition_columns: &[String]) -> Re
     Ok(())
 }
 
-/// The bytes of a commit on `read_version`. `removed` are the files `commit.removes` names, as they live.
+/// The bytes of a commit on `read_version`. `removed` are the files `commit.removes` names, as they live; `metadata` is
+/// what the table becomes, where `commit.table` says so.
 pub fn commit_lines(
     commit: &CommitDocument,
     read_version: u64,
     removed: &[RemovedFile],
+    metadata: Option<Metadata<'_>>,
     now_ms: i64,
 ) -> Result<Vec<u8>> {
     let mut lines = Lines(Vec::with_capacity(1024 + commit.adds.len() * 1024));
@@ -289,7 +311,7 @@ pub fn commit_lines(
         operation: &commit.operation,
         operation_parameters: &commit.operation_parameters,
         read_version: Some(read_version),
-        is_blind_append: commit.removes.is_empty(),
+        is_blind_append: commit.removes.is_empty() && metadata.is_none(),
         operation_metrics: commit
             .operation_metrics
             .iter()
@@ -299,6 +321,9 @@ pub fn commit_lines(
         txn_id: &commit.txn_id,
         info: &commit.info,
     }))?;
+    if let Some(metadata) = metadata {
+        lines.push(&Action::MetaData(metadata))?;
+    }
     for transaction in &commit.transactions {
         lines.push(&Action::Txn(Transaction {
             app_id: &transaction.app_id,
@@ -531,7 +556,7 @@ mod tests {
 
     #[test]
     fn a_commit_reads_back_as_what_was_written() {
-        let bytes = commit_lines(&commit(), 7, &[], 123).unwrap();
+        let bytes = commit_lines(&commit(), 7, &[], None, 123).unwrap();
         let summary = parse_commit("x", &bytes).unwrap();
         assert_eq!(summary.txn_id(), Some("t-1"));
         assert_eq!(summary.timestamp(), Some(123));
@@ -555,7 +580,7 @@ mod tests {
 
     #[test]
     fn changes_are_the_files_whose_rows_are_new() {
-        let bytes = commit_lines(&commit(), 7, &[], 123).unwrap();
+        let bytes = commit_lines(&commit(), 7, &[], None, 123).unwrap();
         let changes = parse_changes("x", &bytes).unwrap();
         assert_eq!(changes.adds, commit().adds);
         assert!(!changes.removes_data);
@@ -568,16 +593,16 @@ mod tests {
             size: 1,
             partition_values: BTreeMap::new(),
         }];
-        let changes = parse_changes("x", &commit_lines(&compaction, 7, &removed, 123).unwrap()).unwrap();
+        let changes = parse_changes("x", &commit_lines(&compaction, 7, &removed, None, 123).unwrap()).unwrap();
         assert_eq!((changes.adds.len(), changes.removes_data), (0, false));
-        let changes = parse_changes("x", &commit_lines(&commit(), 7, &removed, 123).unwrap()).unwrap();
+        let changes = parse_changes("x", &commit_lines(&commit(), 7, &removed, None, 123).unwrap()).unwrap();
         assert_eq!((changes.adds.len(), changes.removes_data), (1, true));
         assert_eq!(changes.removes, vec!["old.parquet"]);
     }
 
     #[test]
     fn empty_blank_and_torn_commits_are_corruption() {
-        let whole = commit_lines(&commit(), 7, &[], 123).unwrap();
+        let whole = commit_lines(&commit(), 7, &[], None, 123).unwrap();
         for bytes in [
             &b""[..],
             b"\n \n",

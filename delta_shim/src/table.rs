@@ -61,6 +61,16 @@ pub struct Definition {
     pub schema_string: String,
     pub partition_columns: Vec<String>,
     pub configuration: HashMap<String, String>,
+    /// What a commit that changes the table hands on.
+    #[serde(skip)]
+    description: Description,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Description {
+    name: Option<String>,
+    description: Option<String>,
+    created_time: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -238,11 +248,43 @@ fn state_of(
             schema_string: metadata.schema_string().clone(),
             partition_columns: metadata.partition_columns().to_vec(),
             configuration: metadata.configuration().clone(),
+            description: Description {
+                name: metadata.name().map(str::to_string),
+                description: metadata.description().map(str::to_string),
+                created_time: metadata.created_time(),
+            },
         },
         transactions: live_files::live_transactions(snapshot, engine)?,
         timestamp: newest.as_ref().and_then(|(summary, _)| summary.timestamp()),
         tip: newest.map(|(_, identity)| identity),
     })
+}
+
+/// The table as `commit` leaves it; None: as it is.
+fn changed_definition(definition: &Definition, commit: &CommitDocument) -> Result<Option<Definition>> {
+    let Some(table) = &commit.table else {
+        return Ok(None);
+    };
+    serde_json::from_str::<Value>(&table.schema_string)
+        .map_err(|e| ShimError::invalid(format!("the schema that the table is to have is not JSON: {e}")))?;
+    Ok(Some(Definition {
+        schema_string: table.schema_string.clone(),
+        partition_columns: table.partition_columns.clone(),
+        ..definition.clone()
+    }))
+}
+
+fn metadata_of<'a>(definition: &'a Definition, configuration: &'a BTreeMap<String, String>) -> actions::Metadata<'a> {
+    actions::Metadata {
+        id: &definition.id,
+        name: definition.description.name.as_deref(),
+        description: definition.description.description.as_deref(),
+        format: actions::Format::parquet(),
+        schema_string: &definition.schema_string,
+        partition_columns: &definition.partition_columns,
+        configuration,
+        created_time: definition.description.created_time,
+    }
 }
 
 /// None: no such commit file.
@@ -394,7 +436,12 @@ impl Table {
         if state.version != read_version {
             return Outcome::Conflict;
         }
-        if let Err(e) = actions::check_commit(&commit, &state.definition.partition_columns) {
+        let changed = match changed_definition(&state.definition, &commit) {
+            Ok(changed) => changed,
+            Err(e) => return Outcome::Refused(e),
+        };
+        let definition = changed.as_ref().unwrap_or(&state.definition);
+        if let Err(e) = actions::check_commit(&commit, &definition.partition_columns) {
             return Outcome::Refused(e);
         }
         match state.was_left_behind(&self.replayer.log) {
@@ -403,9 +450,11 @@ impl Table {
             Err(e) => return Outcome::Unknown(e),
         }
         let timestamp = now_ms();
+        let configuration = changed.iter().flat_map(|d| d.configuration.clone()).collect();
+        let metadata = changed.as_ref().map(|d| metadata_of(d, &configuration));
         let lines = self
             .removed_files(&state, &commit)
-            .and_then(|removed| actions::commit_lines(&commit, read_version, &removed, timestamp));
+            .and_then(|removed| actions::commit_lines(&commit, read_version, &removed, metadata, timestamp));
         let lines = match lines {
             Ok(lines) => lines,
             Err(e) if matches!(e.class, Class::Io | Class::Transient) => return Outcome::Unknown(e),
@@ -415,7 +464,14 @@ impl Table {
         match log_files::put_if_absent(&self.replayer.log, &log_files::commit_name(version), &lines) {
             Put::Placed(tip) => {
                 state.apply(&commit.transactions, Some(timestamp), tip);
+                let is_changed = changed.is_some();
+                if let Some(changed) = changed {
+                    state.definition = changed;
+                }
                 self.start_checkpoint_if_due(&state);
+                if is_changed {
+                    return Outcome::Committed(state.whole());
+                }
                 Outcome::Committed(Advance {
                     version,
                     reset: false,
@@ -430,7 +486,11 @@ impl Table {
     }
 
     fn removed_files(&self, state: &State, commit: &CommitDocument) -> Result<Vec<RemovedFile>> {
-        if commit.removes.is_empty() {
+        let is_repartitioned = commit
+            .table
+            .as_ref()
+            .is_some_and(|t| t.partition_columns != state.definition.partition_columns);
+        if commit.removes.is_empty() && !is_repartitioned {
             return Ok(Vec::new());
         }
         let append_only = state.definition.configuration.get("delta.appendOnly");
@@ -439,8 +499,10 @@ impl Table {
                 "the table is append-only (delta.appendOnly); files cannot be removed",
             ));
         }
-        if let Some(removed) = self.removed_by_last_list(state.version, &commit.removes)? {
-            return Ok(removed);
+        if !is_repartitioned {
+            if let Some(removed) = self.removed_by_last_list(state.version, &commit.removes)? {
+                return Ok(removed);
+            }
         }
         let snapshot = self.replayer.snapshot_at(state.version)?;
         let live = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
@@ -457,6 +519,11 @@ impl Table {
                     )));
                 }
             }
+        }
+        if is_repartitioned && files.len() > removed.len() {
+            return Err(ShimError::invalid(
+                "the table is to be partitioned otherwise, and files of the old partitions would stay",
+            ));
         }
         *lock(&self.listed) = Some(Listed {
             version: state.version,
@@ -859,6 +926,61 @@ mod tests {
         assert_eq!(table.state_at(11).unwrap().transactions["app"], 10);
         let error = table.state_at(9).unwrap_err();
         assert!(error.message.contains("from 10 to 24"), "{error}");
+    }
+
+    #[test]
+    fn a_commit_gives_a_table_other_columns_and_other_partitions_at_once() {
+        const WIDER: &str = r#"{\"type\":\"struct\",\"fields\":[{\"name\":\"k\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}},{\"name\":\"b\",\"type\":\"date\",\"nullable\":true,\"metadata\":{}}]}"#;
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        let old = r#"{"path":"k=a/1.parquet","size":7,"modificationTime":9,"partitionValues":{"k":"a"}}"#;
+        committed(table.commit(0, &commit_with("one", old, "", r#"{"appId":"app","version":4}"#)));
+        let new =
+            r#"{"path":"b=2026-01-01/2.parquet","size":8,"modificationTime":9,"partitionValues":{"b":"2026-01-01"}}"#;
+        let change = |removes: &str| {
+            let whole = commit_with("two", new, removes, r#"{"appId":"app","version":5}"#);
+            let body = whole.trim_end().strip_suffix('}').unwrap();
+            format!(r#"{body},"table":{{"schemaString":"{WIDER}","partitionColumns":["b"]}}}}"#)
+        };
+        match table.commit(1, &change("")) {
+            Outcome::Refused(e) => assert!(e.message.contains("old partitions"), "{e}"),
+            _ => panic!("files of other partitions stayed"),
+        }
+        let Outcome::Committed(advance) = table.commit(1, &change(r#""k=a/1.parquet""#)) else {
+            panic!("not committed");
+        };
+        assert!(advance.reset);
+        assert_eq!((advance.version, advance.transactions["app"]), (2, 5));
+        for table in [&table, &Table::open(dir.path()).unwrap()] {
+            let state = table.state();
+            let definition = state.table.unwrap();
+            assert_eq!(definition.partition_columns, vec!["b"]);
+            assert_eq!(definition.id, "5f1c1b8e-0000-4000-8000-000000000000");
+            assert!(definition.schema_string.contains(r#""name":"b""#));
+            assert_eq!(table.files(2).unwrap()[0].path, "b=2026-01-01/2.parquet");
+            // As it was then.
+            assert_eq!(table.state_at(1).unwrap().table.unwrap().partition_columns, vec!["k"]);
+            assert_eq!(table.files(1).unwrap()[0].path, "k=a/1.parquet");
+        }
+        let line = fs::read_to_string(log_of(dir.path()).join(log_files::commit_name(2))).unwrap();
+        assert!(
+            line.contains(r#""name":"t""#) && line.contains(r#""isBlindAppend":false"#),
+            "{line}"
+        );
+        assert!(table.changes(2).unwrap().changes_table);
+        for i in 2..12_u64 {
+            committed(table.commit(i, &marker(&format!("m{i}"), "app", 6)));
+        }
+        table.wait_for_checkpoint();
+        assert_eq!(
+            Table::open(dir.path())
+                .unwrap()
+                .state()
+                .table
+                .unwrap()
+                .partition_columns,
+            vec!["b"]
+        );
     }
 
     #[test]

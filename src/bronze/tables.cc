@@ -1,6 +1,7 @@
 #include "bronze/tables.h"
 
 #include "decode/decoder.h"
+#include "lake/evolve.h"
 
 namespace inlet::bronze {
 
@@ -43,7 +44,11 @@ lake::TableDefinition late_definition(const config::PipelineConfig& config) {
 }
 
 SharedTable::SharedTable(std::unique_ptr<lake::Table> table, lake::TableDefinition definition)
-    : table_(std::move(table)), definition_(std::move(definition)), table_id_(table_->snapshot()->table_id()) {}
+    : table_(std::move(table)),
+      definition_(std::move(definition)),
+      table_id_(table_->snapshot()->table_id()),
+      lacks_columns_(!(table_->snapshot()->schema() == definition_.schema) &&
+                     lake::can_become(table_->snapshot()->schema(), definition_.schema)) {}
 
 lake::SnapshotPtr SharedTable::snapshot() const {
   const std::scoped_lock lock(mutex_);
@@ -74,17 +79,25 @@ Status SharedTable::check_unmoved(const lake::Snapshot& snapshot) const {
   };
   if (snapshot.table_id() != table_id_) return moved("it was dropped and created anew");
   if (const auto difference = lake::schema_difference(snapshot.schema(), definition_.schema); !difference.empty()) {
+    if (lacks_columns_ && lake::can_become(snapshot.schema(), definition_.schema)) {
+      return Status(StatusCode::kInvalidArgument, "lake.schema_differs", "the table has not got every column yet")
+          .at(definition_.name + "@" + std::to_string(snapshot.version().value))
+          .because(difference)
+          .fix("start `inlet run` with this pipeline file: it gives the table the columns");
+    }
     return moved("its columns were changed by another writer:\n" + difference);
   }
   if (snapshot.partition_columns() != definition_.partition_columns) return moved("its partitioning was changed");
   return Status::ok();
 }
 
-Result<Tables> Tables::open(const config::PipelineConfig& config) {
+Result<Tables> Tables::open(const config::PipelineConfig& config, NewColumns new_columns) {
   Tables tables;
+  tables.new_columns_ = new_columns;
   INLET_ASSIGN_OR_RETURN(tables.lake, lake::open_lake(config.lake));
   const auto open_one = [&](lake::TableDefinition definition) -> Result<std::unique_ptr<SharedTable>> {
-    INLET_ASSIGN_OR_RETURN(auto table, tables.lake->open_or_create(definition));
+    INLET_ASSIGN_OR_RETURN(auto table, new_columns == NewColumns::kAdd ? lake::open_or_evolve(*tables.lake, definition)
+                                                                       : tables.lake->open_or_create(definition));
     return std::make_unique<SharedTable>(std::move(table), std::move(definition));
   };
   INLET_ASSIGN_OR_RETURN(tables.bronze, open_one(bronze_definition(config)));
@@ -100,6 +113,7 @@ Status Tables::find_late() {
   if (late || late_definition_.name.empty()) return Status::ok();
   auto found = lake->open(late_definition_.name);
   if (found.status().code() == StatusCode::kNotFound) return Status::ok();
+  if (new_columns_ == NewColumns::kAdd) found = lake::open_or_evolve(*lake, late_definition_);
   INLET_ASSIGN_OR_RETURN(auto table, std::move(found));
   late = std::make_unique<SharedTable>(std::move(table), late_definition_);
   return Status::ok();

@@ -45,6 +45,13 @@ class SharedTable {
   std::unique_ptr<lake::Table> table_;  // guarded by mutex_, but for name and directory
   const lake::TableDefinition definition_;
   const std::string table_id_;
+  const bool lacks_columns_;  // the table lacked columns of the definition when it was opened
+};
+
+/// What becomes of a table that lacks columns of the pipeline file.
+enum class NewColumns {
+  kAdd,     // it gets them, where Delta allows it without rewriting files (lake/evolve.h): a run, once it has the lock
+  kRefuse,  // InvalidArgument: by commands that may run beside a process which does not know the columns
 };
 
 /// The pipeline's tables, opened or created. Thread safe, but for find_late().
@@ -54,7 +61,7 @@ struct Tables {
   std::unique_ptr<SharedTable> quarantine;
   std::unique_ptr<SharedTable> late;  // there when the pipeline diverts, or once it was found
 
-  static Result<Tables> open(const config::PipelineConfig& config);
+  static Result<Tables> open(const config::PipelineConfig& config, NewColumns new_columns = NewColumns::kRefuse);
 
   /// Looks for a late table that is not known yet: rows that another process diverted are decided, whatever this one
   /// does with late rows. Called at every claim, by the source thread; where the pipeline diverts it changes nothing.
@@ -62,6 +69,7 @@ struct Tables {
 
  private:
   lake::TableDefinition late_definition_;
+  NewColumns new_columns_ = NewColumns::kRefuse;
 };
 
 }  // namespace inlet::bronze

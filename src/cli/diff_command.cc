@@ -74,6 +74,13 @@ Result<Differing> compare(const config::PipelineConfig& config, const DiffComman
   options.key = command.key;
   if (options.key.empty()) {
     INLET_ASSIGN_OR_RETURN(options.key, usual_key(config, result.table, table->snapshot()->schema()));
+    // A table that had other columns then has rows that came and went, and no key that both versions know.
+    for (const auto version : {from, to}) {
+      INLET_ASSIGN_OR_RETURN(const auto snapshot, table->snapshot_at(version));
+      if (!std::all_of(options.key.begin(), options.key.end(),
+                       [&](const auto& name) { return has_column(snapshot->schema(), name); }))
+        options.key.clear();
+    }
   }
   const bool is_view = std::any_of(config.views.begin(), config.views.end(),
                                    [&](const config::ViewConfig& view) { return view.table == result.table; });

@@ -40,12 +40,18 @@ Json report_json(const views::VerifyReport& report) {
           {"rows", report.comparison.rows},
           {"differences", report.comparison.differences},
           {"ok", report.is_clean()},
+          {"problem", report.problem.empty() ? Json(nullptr) : Json(report.problem)},
           {"first", differences_json(report.comparison)}};
 }
 
 void print_report(const views::VerifyReport& report) {
   if (!report.bronze_version) {
     fmt::print("FAIL  {}: {} was never published; run the pipeline first\n", report.view, report.table);
+    return;
+  }
+  if (!report.problem.empty()) {
+    fmt::print("FAIL  {}: {} version {} is of another definition of the view; a run builds it anew\n      {}\n",
+               report.view, report.table, report.table_version->value, report.problem);
     return;
   }
   fmt::print("{}  {}: {} rows of {} version {} are{} what its SQL says of bronze version {}\n",

@@ -315,6 +315,10 @@ Result<Database> Database::open(const DatabaseOptions& options) {
 
 Result<Connection> Database::connect() { return connect_to(*impl_); }
 
+// COPY … PARTITION_BY holds so many rows back, on every thread, before it writes them out; DuckDB's own number is four
+// times that, which by itself is more than the memory there is where rows are wide. 64 chunks: a row group and a bit.
+constexpr const char* kFlushThreshold = "SET partitioned_write_flush_threshold = 131072";
+
 Result<Connection> Database::connect_to(Impl& database) {
   auto impl = std::make_unique<Connection::Impl>();
   if (duckdb_connect(database.database, &impl->connection) != DuckDBSuccess)
@@ -326,6 +330,7 @@ Result<Connection> Database::connect_to(Impl& database) {
   impl->scans = database.scans;
   Connection connection(std::move(impl));
   INLET_RETURN_IF_ERROR(connection.execute("SET TimeZone = 'UTC'"));
+  INLET_RETURN_IF_ERROR(connection.execute(kFlushThreshold));
   return connection;
 }
 

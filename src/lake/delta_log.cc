@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "delta_shim.h"
+#include "lake/schema_json.h"
 
 namespace inlet::lake {
 namespace {
@@ -116,16 +117,21 @@ std::string commit_document(const Commit& commit, const std::string& txn_id) {
   for (const auto& transaction : commit.transactions) {
     transactions.push_back({{"appId", transaction.app_id}, {"version", transaction.version}});
   }
-  return dump_json(Json{{"txnId", txn_id},
-                        {"operation", commit.operation},
-                        {"operationParameters", Json(commit.operation_parameters)},
-                        {"operationMetrics", Json(commit.operation_metrics)},
-                        {"info", Json(commit.info)},
-                        {"engineInfo", kEngineInfo},
-                        {"dataChange", commit.data_change},
-                        {"adds", std::move(adds)},
-                        {"removes", commit.removes},
-                        {"transactions", std::move(transactions)}});
+  Json document{{"txnId", txn_id},
+                {"operation", commit.operation},
+                {"operationParameters", Json(commit.operation_parameters)},
+                {"operationMetrics", Json(commit.operation_metrics)},
+                {"info", Json(commit.info)},
+                {"engineInfo", kEngineInfo},
+                {"dataChange", commit.data_change},
+                {"adds", std::move(adds)},
+                {"removes", commit.removes},
+                {"transactions", std::move(transactions)}};
+  if (commit.change) {
+    document["table"] = {{"schemaString", schema_to_delta(commit.change->schema)},
+                         {"partitionColumns", commit.change->partition_columns}};
+  }
+  return dump_json(document);
 }
 
 LogWrite to_write(delta_shim_outcome outcome, delta_shim_error* error, const std::string& where) {

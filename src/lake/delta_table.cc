@@ -118,6 +118,10 @@ Result<Committed> DeltaTable::commit(const CommitPlan& plan, const std::function
 }
 
 CommitLog::Write DeltaTable::write(TableVersion read_version, const Commit& commit, const std::string& txn_id) {
+  if (commit.change) {
+    auto possible = check_definition({name_, commit.change->schema, commit.change->partition_columns, {}});
+    if (!possible.is_ok()) return {Outcome::kRefused, {}, std::move(possible)};
+  }
   auto written = log_->write(read_version, commit, txn_id);
   Write result{written.outcome, {}, std::move(written.error)};
   if (written.advance.has_value()) {

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <mutex>
-#include <set>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +18,7 @@
 #include "lake/durable_files.h"
 #include "lake/schema_json.h"
 #include "lake/table.h"
+#include "lake/table_definition.h"
 
 namespace inlet::lake {
 namespace {
@@ -37,47 +37,6 @@ void install_shim_hooks() {
     });
 #endif
   });
-}
-
-/// Below the root, and never where the log or Inlet's own files are.
-Status check_name(const std::string& name) {
-  const fs::path path(name);
-  bool fine = !name.empty() && path.is_relative() && name.find('\0') == std::string::npos;
-  for (const auto& part : path) {
-    const auto text = part.string();
-    fine = fine && !text.empty() && text.front() != '.' && text.front() != '_';
-  }
-  if (fine) return Status::ok();
-  return {StatusCode::kInvalidArgument, "lake.bad_name", "\"" + name + "\" is not a name of a table"};
-}
-
-Status check_definition(const TableDefinition& definition) {
-  INLET_RETURN_IF_ERROR(check_name(definition.name));
-  const auto wrong = [&](std::string what) {
-    return Status(StatusCode::kInvalidArgument, "lake.bad_definition", std::move(what)).at(definition.name);
-  };
-  if (definition.schema.columns.empty()) return wrong("the table has no columns");
-  std::set<std::string> folded;
-  for (const auto& column : definition.schema.columns) {
-    std::string lower = column.name;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    if (column.name.empty()) return wrong("a column has no name");
-    if (!folded.insert(lower).second) return wrong("two columns are named " + column.name);
-    // Delta without column mapping: these cannot be names in Parquet.
-    if (column.name.find_first_of(" ,;{}()\n\t=") != std::string::npos) {
-      return wrong("the column name \"" + column.name + "\" has one of the characters  ,;{}()=, a tab or a newline");
-    }
-  }
-  for (const auto& name : definition.partition_columns) {
-    const auto& columns = definition.schema.columns;
-    if (std::none_of(columns.begin(), columns.end(), [&](const Column& c) { return c.name == name; })) {
-      return wrong("the partition column " + name + " is not a column");
-    }
-  }
-  if (definition.partition_columns.size() >= definition.schema.columns.size()) {
-    return wrong("every column is a partition column");
-  }
-  return Status::ok();
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -100,7 +59,7 @@ Status check_same(const TableDefinition& definition, const Table& table) {
                 "the table " + definition.name + " exists with another schema")
       .at(table.directory())
       .because(std::move(difference))
-      .fix("make the pipeline file say what the table has, or use another lake (--lake DIR)");
+      .fix(way_out(snapshot->schema(), definition.schema));
 }
 
 class LocalLake final : public Lake {

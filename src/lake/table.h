@@ -48,6 +48,12 @@ struct AppTransaction {
   std::int64_t version = 0;
 };
 
+/// What a commit makes of the table itself. Its id, name and properties stay.
+struct TableChange {
+  Schema schema;                               // partition columns included
+  std::vector<std::string> partition_columns;  // others than before: only with removes of every live file
+};
+
 /// The actions of one commit. The commit's identity (`txnId` in commitInfo) is given by Table::commit.
 struct Commit {
   std::string operation;  // commitInfo.operation: "STREAMING UPDATE", "CLAIM"
@@ -57,6 +63,7 @@ struct Commit {
   std::vector<AddFile> adds;
   std::vector<std::string> removes;  // paths of live files
   std::vector<AppTransaction> transactions;
+  std::optional<TableChange> change;
   bool data_change = true;
 };
 
@@ -213,5 +220,13 @@ Result<std::unique_ptr<Lake>> open_lake(const std::string& root);
 
 /// "where the table differs from the pipeline file", one line per column; empty when equal.
 std::string schema_difference(const Schema& table, const Schema& wanted);
+
+/// Whether the table becomes `wanted` by a metaData action alone, its files staying as they are: nullable columns more
+/// (old rows have NULL there), NOT NULL taken away. The type of a column never changes that way: that needs the table
+/// feature typeWidening (Delta protocol, "Type Widening"). True for equal ones.
+bool can_become(const Schema& table, const Schema& wanted);
+
+/// InvalidArgument: not a table that Delta and Inlet could have, and why.
+Status check_definition(const TableDefinition& definition);
 
 }  // namespace inlet::lake

@@ -92,11 +92,12 @@ class Pipeline::Run {
     INLET_ASSIGN_OR_RETURN(auto claim_connection, run->database_->connect());
     INLET_ASSIGN_OR_RETURN(auto write_connection, run->database_->connect());
     INLET_RETURN_IF_ERROR(decode::check_expectations(config, claim_connection));
-    INLET_ASSIGN_OR_RETURN(run->tables_, bronze::Tables::open(config));
+    // The lock first: a process that is not to run must not change the tables under one that does.
     if (lock_is_wanted(source)) {
       INLET_ASSIGN_OR_RETURN(auto lock, lake::PipelineLock::acquire(config.lake, config.name));
       run->lock_.emplace(std::move(lock));
     }
+    INLET_ASSIGN_OR_RETURN(run->tables_, bronze::Tables::open(config, bronze::NewColumns::kAdd));
     std::vector<decode::Expectations> expectations;
     for (int i = 0; !config.expectations.empty() && i < config.resources.decode_threads; ++i) {
       INLET_ASSIGN_OR_RETURN(auto connection, run->database_->connect());
@@ -127,7 +128,7 @@ class Pipeline::Run {
 
   Status execute_views_only(const RunOptions& options, const RunHooks& hooks) {
     const auto time_is_up = [&] { return options.duration && clock_.steady_now() - started_ >= *options.duration; };
-    while (!options.until_caught_up && !stop_.requested() && !time_is_up()) {
+    while (!options.until_caught_up && !stop_.requested() && !time_is_up() && views_ && !views_->has_stopped()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       if (hooks.on_progress) hooks.on_progress(progress());
     }

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,22 +61,29 @@ class FilesInUse {
 };
 
 /// Not thread safe, but for interrupt(): each thread that reads the log has its own.
+///
+/// Events have the columns that the views were planned for, whatever the table has: one that it has not got yet is NULL
+/// in all of its rows, further ones are nobody's business here. A column that it had and has no more, or with another
+/// type, ends everything (rule 10).
 class BronzeLog {
  public:
-  /// NotFound: no such table. `files` is shared by all who read files by way of the connection's database.
-  static Result<BronzeLog> open(lake::Lake& lake, const std::string& table, duck::Connection connection,
+  /// `columns`: those of the pipeline file. NotFound: no such table. InvalidArgument "lake.schema_differs": a column
+  /// has another type. `files` is shared by all who read files by way of the connection's database.
+  static Result<BronzeLog> open(lake::Lake& lake, const std::string& table, Schema columns, duck::Connection connection,
                                 std::shared_ptr<FilesInUse> files);
 
-  const Schema& schema() const { return table_->snapshot()->schema(); }
   const std::string& table_id() const { return table_->snapshot()->table_id(); }
   TableVersion newest() const { return table_->snapshot()->version(); }
-  /// Looks at the log.
-  Status refresh() { return table_->refresh().status(); }
+  /// Looks at the log. DataLoss "lake.metadata_moved": the table is none that the views can be kept of any more.
+  Status refresh();
 
-  Result<lake::VersionChanges> changes(TableVersion version) { return table_->changes(version); }
+  /// NotFound: not in the log any more. DataLoss "lake.metadata_moved": it has what Inlet does not read.
+  Result<lake::VersionChanges> changes(TableVersion version);
   Result<BronzePosition> position_of(TableVersion version);
-  /// NotFound: not in the log any more.
-  Result<std::vector<lake::LiveFile>> files_at(TableVersion version) { return table_->files_at(version); }
+  /// As changes().
+  Result<std::vector<lake::LiveFile>> files_at(TableVersion version);
+  /// Whether every one of them stands on disk: a file of an older version may have been vacuumed.
+  bool are_there(const std::vector<lake::LiveFile>& files) const;
 
   /// Runs `use` over the rows of `files`, which belong to this table. `file_column`: the name of one more column, the
   /// absolute path of the file each event stands in; empty: none.
@@ -90,10 +98,18 @@ class BronzeLog {
   void interrupt() { connection_.interrupt(); }
 
  private:
-  BronzeLog(std::unique_ptr<lake::Table> table, duck::Connection connection, std::shared_ptr<FilesInUse> files)
-      : table_(std::move(table)), connection_(std::move(connection)), files_in_use_(std::move(files)) {}
+  BronzeLog(std::unique_ptr<lake::Table> table, Schema columns, duck::Connection connection,
+            std::shared_ptr<FilesInUse> files)
+      : table_(std::move(table)),
+        columns_(std::move(columns)),
+        connection_(std::move(connection)),
+        files_in_use_(std::move(files)) {}
+  Status check_columns();
+  Status not_read(const Status& status) const;
 
   std::unique_ptr<lake::Table> table_;
+  Schema columns_;
+  std::set<std::string> known_;  // columns that the table has had
   duck::Connection connection_;
   std::shared_ptr<FilesInUse> files_in_use_;
 };

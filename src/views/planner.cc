@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdint>
 #include <exception>
 #include <string_view>
@@ -19,7 +20,7 @@ namespace inlet::views {
 namespace {
 
 // Raised when the same plan comes to mean other rows: state of an earlier format is then rebuilt.
-constexpr std::string_view kPlanFormat = "1";
+constexpr std::string_view kPlanFormat = "2";
 
 // FNV-1a over texts with their lengths, so that no two lists of texts run together.
 class Fingerprint {
@@ -44,6 +45,26 @@ class Fingerprint {
   std::uint64_t hash_ = 0xcbf29ce484222325ULL;
 };
 
+std::string folded(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower;
+}
+
+// The columns of the events that the plan reads, and perhaps some more: a column that the events gain rebuilds no view
+// that knows nothing of it. A view that is recomputed may read all of them by an asterisk, and has no state to lose.
+Schema events_read(const ViewPlan& plan, const Schema& events) {
+  if (plan.kind == ViewPlan::Kind::kRecompute) return events;
+  std::string sql = plan.group_sql + plan.event_sql + plan.final_sql + plan.reference_sql;
+  for (const auto& distinct : plan.distinct_counts) sql += distinct.sql;
+  sql = folded(sql);
+  Schema read;
+  for (const auto& column : events.columns) {
+    if (sql.find(folded(column.name)) != std::string::npos) read.columns.push_back(column);
+  }
+  return read;
+}
+
 std::string fingerprint_of(const ViewPlan& plan, const PlannerInput& input) {
   Fingerprint print;
   print.add(kPlanFormat);
@@ -55,7 +76,7 @@ std::string fingerprint_of(const ViewPlan& plan, const PlannerInput& input) {
     print.add(merge.column);
     print.add(merge.width);
   }
-  for (const auto& schema : {plan.state, plan.output_schema(), input.events}) {
+  for (const auto& schema : {plan.state, plan.output_schema(), events_read(plan, input.events)}) {
     print.add(schema.columns.size());
     for (const auto& column : schema.columns) {
       print.add(column.name);

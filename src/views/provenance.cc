@@ -68,7 +68,7 @@ Result<std::unique_ptr<ProvenanceReader>> ProvenanceReader::open(lake::Lake& lak
   INLET_ASSIGN_OR_RETURN(auto planned, plan_views(connection, lake, *file_values, config, bronze_schema));
   if (!planned.problems.empty()) return planned.problems.front();
   std::unique_ptr<ProvenanceReader> reader(
-      new ProvenanceReader(lake, config, std::move(database), std::move(connection), file_values));
+      new ProvenanceReader(lake, config, bronze_schema, std::move(database), std::move(connection), file_values));
   reader->planned_ = std::move(planned);
   return reader;
 }
@@ -141,8 +141,8 @@ Result<std::vector<ProvenanceReader::Condition>> ProvenanceReader::conditions(co
 Status ProvenanceReader::look_at_bronze() {
   if (!log_) {
     INLET_ASSIGN_OR_RETURN(auto connection, database_.connect());
-    INLET_ASSIGN_OR_RETURN(auto log,
-                           BronzeLog::open(lake_, config_.bronze.table, std::move(connection), files_in_use_));
+    INLET_ASSIGN_OR_RETURN(
+        auto log, BronzeLog::open(lake_, config_.bronze.table, bronze_schema_, std::move(connection), files_in_use_));
     const std::scoped_lock lock(log_mutex_);
     log_.emplace(std::move(log));
     return Status::ok();
@@ -206,7 +206,7 @@ Status ProvenanceReader::find_events(const PlannedView& view, const std::vector<
     });
   });
   const auto& origins = view.plan.origins;
-  const std::string file_column = origins_file_column(log_->schema());
+  const std::string file_column = origins_file_column(bronze_schema_);
   std::string sql = origins.sql.empty()
                         ? "SELECT _source, _partition, _offset, " + file_column + " AS _file FROM inlet_source"
                         : origins.sql;

@@ -79,10 +79,11 @@ class ProvenanceReader {
   void interrupt();
 
  private:
-  ProvenanceReader(lake::Lake& lake, const config::PipelineConfig& config, duck::Database database,
-                   duck::Connection connection, std::shared_ptr<duck::FileValues> file_values)
+  ProvenanceReader(lake::Lake& lake, const config::PipelineConfig& config, Schema bronze_schema,
+                   duck::Database database, duck::Connection connection, std::shared_ptr<duck::FileValues> file_values)
       : lake_(lake),
         config_(config),
+        bronze_schema_(std::move(bronze_schema)),
         database_(std::move(database)),
         connection_(std::move(connection)),
         files_in_use_(std::make_shared<FilesInUse>(std::move(file_values))) {}
@@ -97,6 +98,7 @@ class ProvenanceReader {
 
   lake::Lake& lake_;
   const config::PipelineConfig& config_;
+  const Schema bronze_schema_;
   duck::Database database_;
   duck::Connection connection_;  // for values
   std::shared_ptr<FilesInUse> files_in_use_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/fault_point.h"
+#include "base/log.h"
 #include "lake/file_statistics.h"
 #include "lake/files_select.h"
 
@@ -61,21 +62,60 @@ std::string view_txn_id(const std::string& pipeline, const std::string& view) { 
 Result<Publisher> Publisher::open(lake::Lake& lake, const std::string& pipeline, const config::ViewConfig& view,
                                   const ViewPlan& plan, duck::Connection connection) {
   auto definition = view_definition(view, plan);
-  auto table = lake.open_or_create(definition);
-  if (!table.is_ok() && table.status().detail().id == "lake.schema_differs") {
-    return Status(table.status())
-        .fix("publish the changed view to a table of another name (views." + view.name +
-             ".table), or delete the directory of this one: it is made again from bronze");
+  INLET_RETURN_IF_ERROR(lake::check_definition(definition));
+  auto table = lake.open(view.table);
+  if (table.status().code() == StatusCode::kNotFound) {
+    table = lake.open_or_create(definition);
+    if (table.status().detail().id == "lake.schema_differs") table = lake.open(view.table);  // made this very moment
   }
   INLET_RETURN_IF_ERROR(table.status());
-  for (const auto& [app_id, version] : (*table)->snapshot()->transactions()) {
+  const auto snapshot = (*table)->snapshot();
+  for (const auto& [app_id, version] : snapshot->transactions()) {
     if (app_id.find("/views/") == std::string::npos || app_id.starts_with(view_txn_id(pipeline, view.name))) continue;
     return Status(StatusCode::kInvalidArgument, "view.table_taken", "the table " + view.table + " is another view's")
         .at(view.where)
         .because("it was published by " + app_id)
         .fix("give the view a table of its own: views." + view.name + ".table");
   }
-  return Publisher(lake, pipeline, plan, std::move(definition), std::move(*table), std::move(connection));
+  Publisher publisher(lake, pipeline, plan, std::move(definition), std::move(*table), std::move(connection));
+  if (publisher.is_as_defined(*snapshot)) return publisher;
+  // Version 0 alone: made for this view, and nobody has published yet.
+  const bool is_own = snapshot->transaction(view_txn_id(pipeline, view.name)) || snapshot->version().value == 0;
+  if (!is_own) {
+    return Status(StatusCode::kInvalidArgument, "lake.schema_differs",
+                  "the table " + view.table + " exists with another schema")
+        .at(publisher.table_->directory())
+        .because("the view " + view.name + " has never published it, and will not replace what is not its own")
+        .fix("give the view a table of another name: views." + view.name + ".table");
+  }
+  publisher.replaces_ = lake::TableChange{snapshot->schema(), snapshot->partition_columns()};
+  log::info("views", "view {}: its table has other columns or partitions, and is replaced once the view is built",
+            view.name);
+  return publisher;
+}
+
+bool Publisher::is_as_defined(const lake::Snapshot& snapshot) const {
+  return snapshot.schema() == definition_.schema && snapshot.partition_columns() == definition_.partition_columns;
+}
+
+// Rule 10, for the table of a view.
+Status Publisher::check_unmoved(const lake::Snapshot& snapshot) const {
+  if (is_as_defined(snapshot)) return Status::ok();
+  if (replaces_ && snapshot.schema() == replaces_->schema &&
+      snapshot.partition_columns() == replaces_->partition_columns)
+    return Status::ok();
+  const auto difference = lake::schema_difference(snapshot.schema(), definition_.schema);
+  return Status(StatusCode::kDataLoss, "lake.metadata_moved",
+                "another process has given the table of the view " + plan_.name + " another definition")
+      .at(definition_.name + "@" + std::to_string(snapshot.version().value))
+      .because(difference.empty() ? "it is partitioned otherwise" : difference)
+      .fix("let one pipeline file say what the view is, then start again; nothing was written");
+}
+
+Result<std::optional<Published>> Publisher::published() {
+  INLET_ASSIGN_OR_RETURN(auto published, read_published(*table_, pipeline_, plan_.name));
+  if (published && !is_as_defined(*table_->snapshot())) published->fingerprint.clear();
+  return published;
 }
 
 Result<std::optional<Published>> read_published(lake::Table& table, const std::string& pipeline,
@@ -123,25 +163,32 @@ Result<bool> Publisher::is_as_left(const lake::Snapshot& snapshot) {
   return stay;
 }
 
+Status Publisher::refusal(const Request& request, const lake::Snapshot& snapshot) {
+  INLET_RETURN_IF_ERROR(check_unmoved(snapshot));
+  const std::string app_id = view_txn_id(pipeline_, plan_.name);
+  const auto there = snapshot.transaction(app_id);
+  if (request.mode == Mode::kAppend) {
+    const auto follows = request.follows ? std::optional(request.follows->value) : std::nullopt;
+    if (there != follows || !is_as_defined(snapshot))
+      return {StatusCode::kConflict, kOvertaken, "another process has published"};
+    INLET_ASSIGN_OR_RETURN(const bool is_ours, is_as_left(snapshot));
+    if (!is_ours) return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
+    return Status::ok();
+  }
+  if (request.mode == Mode::kReplacePartitions) {
+    INLET_ASSIGN_OR_RETURN(const bool is_ours, is_as_left(snapshot));
+    if (!is_ours || !is_as_defined(snapshot))
+      return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
+  }
+  // Never backwards; the same version again is the same rows.
+  const bool same_table = snapshot.transaction(table_txn_id(app_id)) == table_number(request.bronze.table_id);
+  if (there && *there > request.bronze.version.value && same_table)
+    return {StatusCode::kConflict, kOvertaken, "another process has published"};
+  return Status::ok();
+}
+
 Result<Publisher::Outcome> Publisher::publish(const Request& request, const std::function<bool()>& should_stop) {
   const std::string app_id = view_txn_id(pipeline_, plan_.name);
-  const auto refusal = [&](const lake::Snapshot& snapshot) -> Status {
-    const auto there = snapshot.transaction(app_id);
-    if (request.mode == Mode::kAppend) {
-      const auto follows = request.follows ? std::optional(request.follows->value) : std::nullopt;
-      if (there != follows) return {StatusCode::kConflict, kOvertaken, "another process has published"};
-      return Status::ok();
-    }
-    if (request.mode == Mode::kReplacePartitions) {
-      INLET_ASSIGN_OR_RETURN(const bool is_ours, is_as_left(snapshot));
-      if (!is_ours) return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
-    }
-    // Never backwards; the same version again is the same rows.
-    const bool same_table = snapshot.transaction(table_txn_id(app_id)) == table_number(request.bronze.table_id);
-    if (there && *there > request.bronze.version.value && same_table)
-      return {StatusCode::kConflict, kOvertaken, "another process has published"};
-    return Status::ok();
-  };
   const auto as_outcome = [](const Status& status) -> Result<Outcome> {
     if (status.detail().id == kOvertaken) return Outcome{Outcome::Kind::kOvertaken};
     if (status.detail().id == kTouched) return Outcome{Outcome::Kind::kNeedsAll};
@@ -149,7 +196,7 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
   };
   // Before the rows are written, to spare the work; decided again on the snapshot of every attempt.
   INLET_ASSIGN_OR_RETURN(const auto before, table_->refresh());
-  if (const auto refused = refusal(*before); !refused.is_ok()) return as_outcome(refused);
+  if (const auto refused = refusal(request, *before); !refused.is_ok()) return as_outcome(refused);
 
   INLET_FAULT_POINT("views.before_publish_parquet");
   duck::ParquetOptions options;
@@ -178,9 +225,13 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
   INLET_FAULT_POINT("views.before_publish_commit");
 
   const auto plan = [&](const lake::Snapshot& snapshot) -> Result<lake::Commit> {
-    INLET_RETURN_IF_ERROR(refusal(snapshot));
+    INLET_RETURN_IF_ERROR(refusal(request, snapshot));
     lake::Commit commit;
     commit.operation = "STREAMING UPDATE";
+    if (!is_as_defined(snapshot)) {
+      commit.operation = "REPLACE TABLE AS SELECT";
+      commit.change = {definition_.schema, definition_.partition_columns};
+    }
     commit.operation_parameters = {{"outputMode", request.mode == Mode::kAppend ? "Append" : "Complete"},
                                    {"queryId", app_id}};
     commit.info = {{kBronzeTable, request.bronze.table_id},
@@ -199,6 +250,7 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
   };
   const auto committed = table_->commit(plan, should_stop);
   if (!committed.is_ok()) return as_outcome(committed.status());
+  replaces_.reset();
   left_ = Left{committed->version, request.bronze.version};
   outcome.version = committed->version;
   INLET_FAULT_POINT("views.after_publish_commit");

@@ -39,20 +39,26 @@ Result<std::optional<Published>> read_published(lake::Table& table, const std::s
                                                 const std::string& view);
 
 /// Not thread safe: the publishing thread's.
+///
+/// A table that this view has published with other columns, or partitioned otherwise (its SQL was changed), stays as it
+/// is until the first publish, which replaces all of it and the table's definition in one commit. Should the table then
+/// become yet another, somebody else has changed the view since this process was started: it is left to them.
 class Publisher {
  public:
-  /// Opens the view's table or creates it. InvalidArgument: it exists with other columns; the fix says what to do.
+  /// Opens the view's table or creates it. InvalidArgument: it exists with other columns and this view has never
+  /// published it, or it is another view's; the fix says what to do.
   static Result<Publisher> open(lake::Lake& lake, const std::string& pipeline, const config::ViewConfig& view,
                                 const ViewPlan& plan, duck::Connection connection);
 
-  Result<std::optional<Published>> published() { return read_published(*table_, pipeline_, plan_.name); }
+  /// As read_published(); without a fingerprint while the table has other columns than this view.
+  Result<std::optional<Published>> published();
   /// Takes the table, as published() has just found it, for this publisher's own: only what changes is replaced.
   void adopt(const Published& published) { left_ = Left{published.table_version, published.bronze.version}; }
 
   enum class Mode {
     kReplacePartitions,  // those in `partitions`, if the table's rows are as this publisher left them; or kNeedsAll
     kReplaceAll,
-    kAppend,
+    kAppend,  // if the table's rows are as this publisher left them; or kNeedsAll
   };
   struct Request {
     Mode mode = Mode::kReplacePartitions;
@@ -75,7 +81,8 @@ class Publisher {
     std::int64_t bytes = 0;
     TableVersion version;  // kPublished: of the view's table
   };
-  /// Errors: Internal (disk full), InvalidArgument (a value that does not fit its column), Cancelled; those of
+  /// Errors: Internal (disk full), InvalidArgument (a value that does not fit its column), Cancelled; DataLoss
+  /// "lake.metadata_moved": another process has given the table other columns, and nothing was written; those of
   /// next_rows.
   Result<Outcome> publish(const Request& request, const std::function<bool()>& should_stop);
 
@@ -94,6 +101,9 @@ class Publisher {
         table_(std::move(table)),
         connection_(std::move(connection)) {}
 
+  bool is_as_defined(const lake::Snapshot& snapshot) const;
+  Status check_unmoved(const lake::Snapshot& snapshot) const;
+  Status refusal(const Request& request, const lake::Snapshot& snapshot);
   Result<std::vector<std::string>> files_to_remove(const Request& request, const lake::Snapshot& snapshot) const;
   /// The rows of `snapshot` are those that this publisher left. Looks at the commits since.
   Result<bool> is_as_left(const lake::Snapshot& snapshot);
@@ -104,6 +114,7 @@ class Publisher {
   lake::TableDefinition definition_;
   std::unique_ptr<lake::Table> table_;
   duck::Connection connection_;
+  std::optional<lake::TableChange> replaces_;  // what the table was when it was opened, if that is not definition_
   // The view's table as this publisher wrote it last.
   struct Left {
     TableVersion version;  // or a later one with the same rows

@@ -17,8 +17,13 @@ namespace {
 class Verifier {
  public:
   Verifier(const config::PipelineConfig& config, lake::Lake& lake, duck::Database& database,
-           std::shared_ptr<duck::FileValues> file_values, const VerifyOptions& options)
-      : config_(config), lake_(lake), database_(database), file_values_(std::move(file_values)), options_(options) {}
+           std::shared_ptr<duck::FileValues> file_values, const Schema& bronze_schema, const VerifyOptions& options)
+      : config_(config),
+        lake_(lake),
+        database_(database),
+        file_values_(std::move(file_values)),
+        bronze_schema_(bronze_schema),
+        options_(options) {}
 
   Result<VerifyReport> verify(const PlannedView& view) {
     VerifyReport report;
@@ -29,11 +34,17 @@ class Verifier {
     report.table_version = table->snapshot()->version();
     if (!published) return report;
     report.bronze_version = published->bronze.version;
+    const auto wanted = view_definition(*view.config, view.plan);
+    report.problem = lake::schema_difference(table->snapshot()->schema(), wanted.schema);
+    if (report.problem.empty() && table->snapshot()->partition_columns() != wanted.partition_columns)
+      report.problem = "the table is partitioned otherwise";
+    if (!report.problem.empty()) return report;
 
     INLET_ASSIGN_OR_RETURN(auto connection, database_.connect());
     INLET_ASSIGN_OR_RETURN(auto bronze_connection, database_.connect());
-    INLET_ASSIGN_OR_RETURN(auto bronze, BronzeLog::open(lake_, config_.bronze.table, std::move(bronze_connection),
-                                                        std::make_shared<FilesInUse>(file_values_)));
+    INLET_ASSIGN_OR_RETURN(auto bronze,
+                           BronzeLog::open(lake_, config_.bronze.table, bronze_schema_, std::move(bronze_connection),
+                                           std::make_shared<FilesInUse>(file_values_)));
     if (bronze.table_id() != published->bronze.table_id) {
       return Status(StatusCode::kNotFound, "verify.other_bronze",
                     "the bronze table is not the one the view was made of")
@@ -65,6 +76,7 @@ class Verifier {
   lake::Lake& lake_;
   duck::Database& database_;
   std::shared_ptr<duck::FileValues> file_values_;
+  const Schema& bronze_schema_;
   const VerifyOptions& options_;
 };
 
@@ -114,7 +126,7 @@ Result<std::vector<VerifyReport>> verify_views(const config::PipelineConfig& con
   INLET_RETURN_IF_ERROR(duck::register_file_values(connection, file_values));
   INLET_ASSIGN_OR_RETURN(const auto planned, plan_views(connection, *lake, *file_values, config, bronze_schema));
   if (!planned.problems.empty()) return planned.problems.front();
-  Verifier verifier(config, *lake, database, file_values, options);
+  Verifier verifier(config, *lake, database, file_values, bronze_schema, options);
   std::vector<VerifyReport> reports;
   for (const auto& view : planned.views) {
     if (!is_asked_for(*view->config)) continue;

@@ -21,8 +21,9 @@ struct VerifyReport {
   std::string table;
   std::optional<TableVersion> table_version;
   std::optional<TableVersion> bronze_version;  // the one the table reflects; absent: never published
+  std::string problem;  // why the rows cannot be compared: the table has other columns than the view
   TableComparison comparison;
-  bool is_clean() const { return comparison.differences == 0 && bronze_version.has_value(); }
+  bool is_clean() const { return comparison.differences == 0 && bronze_version.has_value() && problem.empty(); }
 };
 
 struct VerifyOptions {

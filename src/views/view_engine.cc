@@ -49,8 +49,8 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
   const auto files_in_use = std::make_shared<FilesInUse>(file_values);
   const auto open_log = [&](std::optional<BronzeLog>& log) -> Status {
     INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
-    INLET_ASSIGN_OR_RETURN(auto opened,
-                           BronzeLog::open(*engine->lake_, config.bronze.table, std::move(connection), files_in_use));
+    INLET_ASSIGN_OR_RETURN(auto opened, BronzeLog::open(*engine->lake_, config.bronze.table, bronze_schema,
+                                                        std::move(connection), files_in_use));
     log.emplace(std::move(opened));
     return Status::ok();
   };
@@ -125,6 +125,10 @@ Status ViewEngine::finish(const ShouldStop& should_stop) {
   return Status::ok();
 }
 
+bool ViewEngine::has_stopped() const {
+  return std::all_of(keepers_.begin(), keepers_.end(), [](const auto& keeper) { return keeper->failed(); });
+}
+
 std::vector<ViewStatus> ViewEngine::status() const {
   std::vector<ViewStatus> all;
   for (const auto& keeper : keepers_) all.push_back(keeper->status());
@@ -174,7 +178,12 @@ void ViewEngine::keep_level() {
 // Brings every state to `to`, or to the newest version there is.
 void ViewEngine::catch_up(std::optional<TableVersion> to) {
   if (const auto refreshed = apply_log_->refresh(); !refreshed.is_ok()) {
-    log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
+    // A table that will never be again what the views were planned for is not looked at for ever.
+    const bool is_over = refreshed.code() == StatusCode::kDataLoss || refreshed.code() == StatusCode::kCorruption;
+    if (!is_over) log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
+    for (auto& keeper : keepers_) {
+      if (is_over && !keeper->failed()) keeper->stop(refreshed);
+    }
     return;
   }
   for (auto& keeper : keepers_)

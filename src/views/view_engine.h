@@ -67,6 +67,8 @@ class ViewEngine {
 
   /// Any thread.
   std::vector<ViewStatus> status() const;
+  /// Every view has failed: nothing will be done any more. Any thread.
+  bool has_stopped() const;
   /// Bytes that the views' DuckDB holds; -1: it cannot say. Any thread.
   std::int64_t duckdb_bytes() const { return database_->memory_in_use(); }
 

@@ -28,6 +28,8 @@ std::size_t events_in(const std::vector<lake::LiveFile>& files) {
   return static_cast<std::size_t>(bytes / kBytesAnEvent);
 }
 
+constexpr std::string_view kOutOfMemory = "duckdb.out_of_memory";
+
 // A publish or save takes at most this share of the time.
 constexpr int kPublishPace = 5;
 constexpr std::chrono::seconds kRetryAfter{2};
@@ -41,6 +43,8 @@ std::chrono::microseconds microseconds(std::chrono::steady_clock::duration durat
 }
 
 Status cancelled() { return {StatusCode::kCancelled, "view.stopped", "a stop was asked for"}; }
+
+Status files_gone() { return {StatusCode::kNotFound, "view.files_gone", "files of the events were vacuumed"}; }
 
 // Files of one partition one after the other: so the states of other partitions can leave the memory for good.
 std::vector<lake::LiveFile> by_partition(std::vector<lake::LiveFile> files) {
@@ -77,7 +81,7 @@ ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
 
 void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   const auto published = publisher_.published();
-  if (!published.is_ok()) return fail(published.status());
+  if (!published.is_ok()) return fail("reading its table", published.status());
   StateFiles::Loaded loaded;
   if (plan_.kind == ViewPlan::Kind::kAggregate) {
     loaded = files_.load(reader, options_.most_bytes);
@@ -91,8 +95,14 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
     if (!loaded.why_not.empty()) log::warn("views", "view {}: the state is built anew: {}", plan_.name, loaded.why_not);
   }
   const std::scoped_lock lock(mutex_);
-  if (*published && (*published)->bronze.table_id == log.table_id() && (*published)->fingerprint == plan_.fingerprint)
-    published_ = (*published)->bronze;
+  const bool is_own =
+      *published && (*published)->bronze.table_id == log.table_id() && (*published)->fingerprint == plan_.fingerprint;
+  if (is_own && !has_state()) {
+    // Where somebody else has been at the table since, nobody knows which of its rows are the view's: all of it anew.
+    if (!(*published)->is_unchanged) return;
+    publisher_.adopt(**published);
+  }
+  if (is_own) published_ = (*published)->bronze;
   if (!loaded.state) return;
   // The table is this state's when the last commit that changed its rows is a publish of the same view from the same
   // bronze table: what the state has not touched since it was saved stands there as it should.
@@ -105,8 +115,8 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   show_state();
 }
 
-void ViewKeeper::fail(const Status& status) {
-  log::error("views", "view {} has stopped: {}", plan_.name, status.to_line());
+void ViewKeeper::fail(const char* doing, const Status& status) {
+  log::error("views", "view {} has stopped, {}: {}", plan_.name, doing, status.to_line());
   failed_ = true;
   const std::scoped_lock lock(mutex_);
   shown_.problem = status;
@@ -121,7 +131,7 @@ void ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& sho
 void ViewKeeper::settle(const Status& status) {
   if (status.is_ok() || status.code() == StatusCode::kCancelled) return;
   if (is_too_large(status)) return give_up_state(status.detail().what);
-  if (!is_damaged(status)) return fail(status);
+  if (!is_damaged(status)) return fail("taking events in", status);
   log::warn("views", "view {}: the state is built anew: {}", plan_.name, status.to_line());
   drop_state();
 }
@@ -157,6 +167,7 @@ Result<std::unique_ptr<PartitionState>> ViewKeeper::restore(const std::string& k
     return gone({StatusCode::kNotFound, "view.bronze", "another table"});
   auto files = restore_log_.files_at(position_.version);
   if (!files.is_ok()) return files.status().code() == StatusCode::kNotFound ? gone(files.status()) : files.status();
+  if (!restore_log_.are_there(*files)) return gone(files_gone());
   const auto& partition = state_->partitions().at(key);
   const auto& keys = state_->partition_keys();
   std::erase_if(*files, [&](const lake::LiveFile& file) {
@@ -195,9 +206,9 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
       auto changes = log.changes({reached.version.value + 1});
       if (changes.status().code() == StatusCode::kNotFound) return rebuild(log, to, should_stop);
       INLET_RETURN_IF_ERROR(changes.status());
-      if (changes->removes_rows || changes->changes_definition) {
-        log::info("views", "view {}: bronze version {} takes rows out or changes the table: built anew", plan_.name,
-                  changes->version.value);
+      // A change of the definition alone changes no row: a column that came is NULL in all of them.
+      if (changes->removes_rows) {
+        log::info("views", "view {}: bronze version {} takes rows out: built anew", plan_.name, changes->version.value);
         return rebuild(log, to, should_stop);
       }
       files.insert(files.end(), changes->added.begin(), changes->added.end());
@@ -209,8 +220,13 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
       continue;
     }
     files = by_partition(std::move(files));
-    INLET_RETURN_IF_ERROR(log.with_events(
-        files, [&](const Events& events) -> Status { return merge(events, events_in(files), reached, started); }));
+    const auto merge_them = [&](const Events& events) { return merge(events, events_in(files), reached, started); };
+    const Status merged = log.are_there(files) ? log.with_events(files, merge_them) : files_gone();
+    if (!merged.is_ok() && !log.are_there(files)) {  // a vacuum may have come while they were read
+      log::info("views", "view {}: files of bronze version {} are gone: built anew", plan_.name, reached.version.value);
+      return rebuild(log, to, should_stop);
+    }
+    INLET_RETURN_IF_ERROR(merged);
   }
   return Status::ok();
 }
@@ -218,6 +234,12 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
 Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop) {
   const auto started = clock_.steady_now();
   INLET_ASSIGN_OR_RETURN(auto unordered, log.files_at(at));
+  if (!log.are_there(unordered)) {
+    // Compacted and vacuumed since: what can be read is the newest version.
+    INLET_RETURN_IF_ERROR(log.refresh());
+    at = log.newest();
+    INLET_ASSIGN_OR_RETURN(unordered, log.files_at(at));
+  }
   INLET_ASSIGN_OR_RETURN(const auto position, log.position_of(at));
   const auto files = by_partition(std::move(unordered));
   drop_state();  // of no use any more, and its memory is needed
@@ -293,7 +315,9 @@ Result<std::optional<GroupPartials>> ViewKeeper::partials_of(const ViewState& st
                                                              std::size_t rows) const {
   std::optional<GroupPartials> partials;
   if (goes_by_group(state, rows)) {
-    INLET_ASSIGN_OR_RETURN(partials, GroupPartials::of(plan_, events));
+    auto grouped = GroupPartials::of(plan_, events);
+    if (grouped.status().detail().id == kOutOfMemory) return partials;  // one by one they need none
+    INLET_ASSIGN_OR_RETURN(partials, std::move(grouped));
   }
   return partials;
 }
@@ -364,10 +388,11 @@ void ViewKeeper::publish(BronzeLog& log, const ShouldStop& should_stop, bool now
   }
   if (status.code() == StatusCode::kCancelled) return;
   const auto& id = status.detail().id;
-  const bool is_io = status.code() == StatusCode::kTransient || id == "lake.io" || id == "duckdb.io";
-  if (!status.is_ok() && !is_io) return fail(status);
+  const bool may_pass =
+      status.code() == StatusCode::kTransient || id == "lake.io" || id == "duckdb.io" || id == kOutOfMemory;
+  if (!status.is_ok() && !may_pass) return fail("publishing", status);
   // A full disk, say: what was to be published is kept, and tried again.
-  if (is_io) {
+  if (may_pass) {
     log::warn("views", "view {} could not be published, and is tried again: {}", plan_.name, status.to_line());
     next_publish_ = clock_.steady_now() + kRetryAfter;
   }
@@ -558,7 +583,7 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
       whole = changes.status().code() == StatusCode::kNotFound;
       if (whole) break;
       INLET_RETURN_IF_ERROR(changes.status());
-      whole = changes->removes_rows || changes->changes_definition;
+      whole = changes->removes_rows || !log.are_there(changes->added);
       files.insert(files.end(), changes->added.begin(), changes->added.end());
       request.bronze = {log.table_id(), changes->version, changes->txn_id, changes->timestamp};
     }
@@ -579,6 +604,11 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
     INLET_ASSIGN_OR_RETURN(outcome, publisher_.publish(request, should_stop));
     return Status::ok();
   }));
+  if (outcome.kind == Publisher::Outcome::Kind::kNeedsAll) {
+    const std::scoped_lock lock(mutex_);
+    published_.reset();
+    return Status::ok();  // with the next round
+  }
   if (outcome.kind != Publisher::Outcome::Kind::kPublished) return overtaken();
   published_at(request.bronze, outcome.version, started);
   return Status::ok();

@@ -95,6 +95,9 @@ class ViewKeeper {
   /// once the apply thread has ended. False: there was none, or it could not be done.
   bool restore_damaged();
 
+  /// Stops the view for this reason, if it goes on; from any thread.
+  void stop(const Status& why) { fail("looking at bronze", why); }
+
   /// True when the state is not yet at `version`.
   bool is_behind(TableVersion version) const { return has_state() && !failed_ && position_.version < version; }
 
@@ -128,7 +131,7 @@ class ViewKeeper {
   Status merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started);
   void moved_to(const BronzePosition& position, SteadyTime started);  // mutex_ is held
   void show_state();                                                  // mutex_ is held
-  void fail(const Status& status);
+  void fail(const char* doing, const Status& status);
   void give_up_state(const std::string& why);
 
   void publish(BronzeLog& log, const ShouldStop& should_stop, bool now);

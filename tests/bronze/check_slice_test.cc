@@ -92,5 +92,23 @@ TEST(Rule10MetadataMoved, a_table_dropped_and_created_anew_stops_the_next_commit
   EXPECT_EQ(refused.status().code(), StatusCode::kDataLoss);
 }
 
+TEST(Rule10MetadataMoved, a_table_that_lacks_columns_is_left_as_it_is_until_a_run_adds_them) {
+  const auto definition = bronze_definition(fakes::small_pipeline("/nowhere"));
+  auto log = std::make_shared<fakes::FakeLog>();
+  log->newest.schema_ = definition.schema;
+  log->newest.partition_columns_ = definition.partition_columns;
+  auto wider = definition;
+  wider.schema.columns.push_back({"new", {TypeKind::kVarchar}, true});
+  SharedTable table(std::make_unique<fakes::FakeTable>("bronze/t", log), wider);
+  const lake::CommitPlan plan = [](const lake::Snapshot&) -> Result<lake::Commit> { return lake::Commit{}; };
+  const auto refused = table.commit(plan, [] { return false; });
+  EXPECT_EQ(refused.status().detail().id, "lake.schema_differs");
+  EXPECT_NE(refused.status().detail().fix.find("inlet run"), std::string::npos);
+  log->newest.schema_ = wider.schema;
+  log->newest.version_.value += 1;
+  ASSERT_TRUE(table.refresh().is_ok());
+  EXPECT_TRUE(table.commit(plan, [] { return false; }).is_ok());
+}
+
 }  // namespace
 }  // namespace inlet::bronze

@@ -2,8 +2,10 @@
 #include "duck/database.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 namespace inlet::duck {
@@ -193,6 +195,26 @@ TEST_F(DatabaseTest, quoting_survives_the_quotes_inside) {
   EXPECT_EQ(quote_literal("it's"), "'it''s'");
   EXPECT_EQ(quote_identifier("col\"umn"), "\"col\"\"umn\"");
   EXPECT_EQ(text_of(quote_literal("a'b\"c\\d\ne")), "a'b\"c\\d\ne");
+}
+
+TEST_F(DatabaseTest, large_partitions_are_written_in_little_memory) {
+  DatabaseOptions options;
+  options.threads = 2;
+  options.memory_limit_bytes = 160 << 20;
+  Database small = value_or_fail(Database::open(options));
+  Connection connection = value_or_fail(small.connect());
+  const auto directory = std::filesystem::temp_directory_path() / ("inlet-copy-" + std::to_string(getpid()));
+  std::filesystem::create_directories(directory);
+  // Two partitions of a million rows of some 200 bytes: more than the memory there is, were they held back.
+  const auto written = copy_to_parquet(
+      connection, "SELECT i, repeat(md5(i::VARCHAR), 6) AS text, i % 2 AS half FROM range(2000000) AS r(i)",
+      {.directory = directory, .partition_columns = {"half"}});
+  ASSERT_TRUE(written.is_ok()) << written.status().to_line();
+  std::int64_t rows = 0;
+  for (const auto& file : *written) rows += file.rows;
+  EXPECT_EQ(rows, 2'000'000);
+  EXPECT_EQ(written->size(), 2U) << "a file each";
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ import generator
 import oracle
 import program as program_module
 import sales
+import test_evolution
 import test_maintenance
 import test_replay
 import test_tables
@@ -142,13 +143,13 @@ def kill_generator_at(series: Series, point: str, passage: int) -> bool:
 
 
 def test_knows_every_named_point():
-    """The list above is the source's, but for the points of replays, tables and views, at which their own tests kill."""
+    """The list above is the source's, but for the points of replays, tables, views and evolution, at which their own tests kill."""
     found = set()
     for path in (program_module.ROOT / "src").rglob("*.cc"):
         for line in path.read_text().splitlines():
             if 'INLET_FAULT_POINT("' in line:
                 found.add(line.split('INLET_FAULT_POINT("')[1].split('"')[0])
-    found -= set(test_replay.POINTS) | set(test_tables.POINTS) | set(test_views.MEMORY_POINTS)
+    found -= set(test_replay.POINTS) | set(test_tables.POINTS) | set(test_views.MEMORY_POINTS) | set(test_evolution.POINTS)
     found -= set(test_maintenance.POINTS)
     found -= {point for point in test_views.POINTS if point.startswith("views.")}
     listed = {*POINTS, *LATE_POINTS}

@@ -16,15 +16,14 @@ import os
 import pathlib
 import signal
 
-import deltalake
 import duckdb
 import pyarrow
 import pytest
 
 import random_views
-import silver
 from program import EXIT_CONFIGURATION, EXIT_OK, Program, sets
 from random_views import PIPELINE, TABLE, Case, View
+from view_judge import Judge, differences, plain, problems, read
 
 FIRST = int(os.environ.get("INLET_RANDOM_VIEWS_SEED") or 1)
 DEFAULT_CASES = 1 if os.environ.get("INLET_RANDOM_VIEWS_SEED") else 20
@@ -37,125 +36,6 @@ TIMEOUT = 120
 
 # seed → (views that were made, views that were refused)
 tally: dict[int, tuple[int, int]] = {}
-
-
-# --- the judge ---
-
-
-def read(table: pathlib.Path) -> pyarrow.Table:
-    """By delta-rs; instants as microseconds, so that no time zone database comes into it."""
-    return deltalake.DeltaTable(str(table)).to_pyarrow_table()
-
-
-def plain(table: pyarrow.Table) -> list[dict]:
-    for n, field in enumerate(table.schema):
-        if pyarrow.types.is_timestamp(field.type):
-            table = table.set_column(n, field.name, table[n].cast(pyarrow.int64()))
-    return table.to_pylist()
-
-
-def published_type(duckdb_type: str) -> str:
-    """The Arrow type that delta-rs reads a column of DuckDB's type as, once it is in a Delta table."""
-    if duckdb_type.startswith("DECIMAL"):
-        return "decimal128" + duckdb_type.removeprefix("DECIMAL").replace(",", ", ")
-    return {
-        "BOOLEAN": "bool",
-        "TINYINT": "int32",
-        "SMALLINT": "int32",
-        "INTEGER": "int32",
-        "BIGINT": "int64",
-        "HUGEINT": "int64",
-        "DOUBLE": "double",
-        "VARCHAR": "string",
-        "DATE": "date32[day]",
-        "TIMESTAMP WITH TIME ZONE": "timestamp[us, tz=UTC]",
-    }[duckdb_type]
-
-
-class Judge:
-    """Bronze as delta-rs reads it, and the case's dimension, in a DuckDB that never saw Inlet."""
-
-    def __init__(self, bronze: pyarrow.Table, dimension: tuple[tuple[str, str], ...]):
-        self.connection = duckdb.connect()
-        self.connection.execute("SET TimeZone = 'UTC'; SET threads = 1; CREATE SCHEMA bronze")
-        self.connection.register("bronze_rows", bronze)
-        self.connection.execute(f"CREATE TABLE {TABLE} AS SELECT * FROM bronze_rows")
-        self.connection.execute("CREATE TABLE places (place_code VARCHAR, region VARCHAR)")
-        if dimension:
-            self.connection.executemany("INSERT INTO places VALUES (?, ?)", [list(row) for row in dimension])
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def expected(self, view: View) -> tuple[list[dict], dict[str, str]]:
-        """The rows there should be, inexact values as (value, largest term), and the columns' types."""
-        described = self.connection.execute("DESCRIBE " + view.judge_sql).fetchall()
-        types = {name: kind for name, kind, *_ in described}
-        read_as = {name: "epoch_us({})" if kind.startswith("TIMESTAMP") else "{}" for name, kind in types.items()}
-        columns = ", ".join(form.format(random_views.quoted(name)) for name, form in read_as.items())
-        rows = []
-        for values in self.connection.execute(f"SELECT {columns} FROM ({view.judge_sql})").fetchall():
-            judged = dict(zip(types, values))
-            if view.having and view.having.holds and not view.having.holds(judged["having_values"]):
-                continue
-            row = {}
-            for output in view.outputs:
-                value = output.value(judged[output.name])
-                if output.name in view.partition_by and value == "":
-                    value = None  # docs/views.md: Delta knows one way to write both
-                row[output.name] = value if output.is_exact else (value, judged["scale_" + output.name])
-            rows.append(row)
-        return rows, {o.name: o.published or published_type(types[o.name]) for o in view.outputs}
-
-
-def is_near(expected: tuple, actual) -> bool:
-    value, scale = expected
-    if value is None or actual is None:
-        return value is actual
-    return abs(value - actual) <= 1e-9 * max(abs(value), abs(actual)) + 1e-12 * (scale or 0)
-
-
-def differences(view: View, expected: list[dict], actual: list[dict]) -> list[str]:
-    """The two as multisets of rows: exact columns by =, the others as `is_near` has it."""
-    exact = [o.name for o in view.outputs if o.is_exact]
-    inexact = [o.name for o in view.outputs if not o.is_exact]
-    open_rows = collections.defaultdict(list)
-    for row in actual:
-        open_rows[tuple(row[name] for name in exact)].append(row)
-    found = []
-    for row in expected:
-        candidates = open_rows[tuple(row[name] for name in exact)]
-        match = next((c for c in candidates if all(is_near(row[name], c[name]) for name in inexact)), None)
-        if match is None:
-            found.append(f"missing     {row}")
-        else:
-            candidates.remove(match)
-    return found + [f"unexpected  {row}" for rows in open_rows.values() for row in rows]
-
-
-def problems(case: Case, lake: pathlib.Path, bronze: pyarrow.Table, views: list[View]) -> list[str]:
-    judge = Judge(bronze, case.dimension)
-    found = []
-    try:
-        for view in views:
-            expected, types = judge.expected(view)
-            table = lake / "silver" / view.name
-            if not (table / "_delta_log").is_dir():
-                found.append(f"{view.name} was never published, {len(expected)} rows expected\n  {view.sql}")
-                continue
-            published = read(table)
-            shown = {field.name: str(field.type) for field in published.schema if field.name != "processing_time"}
-            if shown != types:
-                found.append(f"{view.name} has the columns {shown}, expected {types}\n  {view.sql}")
-                continue
-            wrong = differences(view, expected, plain(published))
-            if wrong:
-                rows = f"{published.num_rows} rows published, {len(expected)} expected"
-                told = [f"{view.name}: {rows}", view.sql, f"partition_by {view.partition_by}", *sorted(wrong)[:12]]
-                found.append("\n  ".join(told))
-    finally:
-        judge.close()
-    return found
 
 
 def problems_of_bronze(case: Case, lake: pathlib.Path, bronze: pyarrow.Table) -> list[str]:
@@ -245,7 +125,8 @@ class Run:
                 if n < len(self.case.steps) and (self.case.seed + n) % 3:
                     continue  # delta-rs takes as long to read as a run to write
                 bronze = read(self.lake / BRONZE)
-                found = problems(self.case, self.lake, bronze, self.views)
+                with Judge(bronze, self.case.dimension) as judge:
+                    found = problems(self.lake, judge, self.views)
                 assert found == [], "\n\n".join(found)
             found = problems_of_bronze(self.case, self.lake, bronze)
             assert found == [], "\n".join(found[:10])
@@ -419,22 +300,21 @@ def test_the_judge_finds_a_value_that_was_changed_and_a_row_that_was_lost_or_rep
     for seed in (2, 3, 5):
         run = Run(binary, tmp_path / str(seed), seed)
         run.whole()
-        judge = Judge(read(run.lake / BRONZE), run.case.dimension)
-        for view in run.views:
-            expected, types = judge.expected(view)
-            rows = plain(read(run.lake / "silver" / view.name))
-            assert differences(view, expected, rows) == []
-            if not rows:
-                continue
-            middle = len(rows) // 2
-            assert len(differences(view, expected, rows[:middle] + rows[middle + 1 :])) == 1
-            assert len(differences(view, expected, [*rows, rows[middle]])) == 1
-            planted["row"] += 1
-            for name, kind in types.items():
-                is_exact = next(output.is_exact for output in view.outputs if output.name == name)
-                row = {**rows[middle], name: other(rows[middle][name], is_exact)}
-                found = differences(view, expected, [*rows[:middle], row, *rows[middle + 1 :]])
-                assert len(found) == 2, f"seed {seed}, {view.sql}\n{name} of {rows[middle]} was made {row[name]}"
-                planted[kind.partition("(")[0]] += 1
-        judge.close()
+        with Judge(read(run.lake / BRONZE), run.case.dimension) as judge:
+            for view in run.views:
+                expected, types = judge.expected(view)
+                rows = plain(read(run.lake / "silver" / view.name))
+                assert differences(view, expected, rows) == []
+                if not rows:
+                    continue
+                middle = len(rows) // 2
+                assert len(differences(view, expected, rows[:middle] + rows[middle + 1 :])) == 1
+                assert len(differences(view, expected, [*rows, rows[middle]])) == 1
+                planted["row"] += 1
+                for name, kind in types.items():
+                    is_exact = next(output.is_exact for output in view.outputs if output.name == name)
+                    row = {**rows[middle], name: other(rows[middle][name], is_exact)}
+                    found = differences(view, expected, [*rows[:middle], row, *rows[middle + 1 :]])
+                    assert len(found) == 2, f"seed {seed}, {view.sql}\n{name} of {rows[middle]} was made {row[name]}"
+                    planted[kind.partition("(")[0]] += 1
     assert planted["row"] >= 5 and {"int64", "double", "string"} <= planted.keys(), planted

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lake/evolve.h"
 #include "tests/lake/rows_fixture.h"
 
 namespace inlet::lake {
@@ -100,14 +101,25 @@ TEST_F(RestoreTest, a_restore_is_refused_when_files_of_then_are_gone) {
 TEST_F(RestoreTest, a_restore_to_another_definition_is_refused_with_the_difference) {
   append_rows(0, 3);
   const std::string created = read(commit_path("bronze/sales", 0));
-  std::string wider = created.substr(created.find("{\"metaData\""));
-  const auto at = wider.find("\\\"fields\\\":[") + 12;
-  wider.insert(at, R"({\"metadata\":{},\"name\":\"more\",\"nullable\":true,\"type\":\"long\"},)");
-  write(commit_path("bronze/sales", 2), wider);
+  std::string other = created.substr(created.find("{\"metaData\""));
+  const std::string type = R"(\"type\":\"decimal(12,2)\")";
+  other.replace(other.find(type), type.size(), R"(\"type\":\"decimal(14,2)\")");
+  write(commit_path("bronze/sales", 2), other);
   table_ = lake_->open("bronze/sales").value();
   const auto refused = restore_to(1);
   EXPECT_EQ(refused.status().detail().id, "restore.other_definition");
-  EXPECT_NE(refused.status().detail().why.find("more"), std::string::npos) << refused.status().to_line();
+  EXPECT_NE(refused.status().detail().why.find("DECIMAL(14,2)"), std::string::npos) << refused.status().to_line();
+}
+
+TEST_F(RestoreTest, columns_that_came_since_stay_and_are_null_in_the_rows_of_then) {
+  append_rows(0, 3);
+  auto wider = definition();
+  wider.schema.columns.push_back({"more", {TypeKind::kBigint}, true});
+  table_ = open_or_evolve(*lake_, wider).value();
+  const auto restored = restore_to(1);
+  ASSERT_TRUE(restored.is_ok()) << restored.status().to_line();
+  EXPECT_EQ(table_->snapshot()->schema(), wider.schema);
+  EXPECT_EQ(table_->snapshot()->files()->size(), table_->files_at({1})->size());
 }
 
 TEST_F(RestoreTest, a_table_of_a_view_is_refused) {
