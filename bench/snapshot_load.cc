@@ -43,6 +43,7 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "the table cannot be read\n");
     return 1;
   }
-  std::printf("{\"open_ms\": %.2f, \"open_and_list_ms\": %.2f, \"files\": %zu}\n", median(opened), median(listed), files);
+  std::printf("{\"open_ms\": %.2f, \"open_and_list_ms\": %.2f, \"files\": %zu}\n", median(opened), median(listed),
+              files);
   return 0;
 }

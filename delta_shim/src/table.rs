@@ -506,8 +506,7 @@ impl Table {
         }
         let snapshot = self.replayer.snapshot_at(state.version)?;
         let live = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
-        let files: HashMap<String, live_files::LiveFile> =
-            live.into_iter().map(|f| (f.file.path.clone(), f)).collect();
+        let files: HashMap<String, live_files::LiveFile> = live.into_iter().map(|f| (f.file.path.clone(), f)).collect();
         let mut seen = HashSet::with_capacity(commit.removes.len());
         let mut removed = Vec::with_capacity(commit.removes.len());
         for path in &commit.removes {
@@ -868,7 +867,10 @@ mod tests {
         let add = |name: &str| {
             format!(r#"{{"path":"k=a/{name}","size":7,"modificationTime":9,"partitionValues":{{"k":"a"}}}}"#)
         };
-        committed(table.commit(0, &commit_with("one", &[add("1"), add("2"), add("3")].join(","), "", "")));
+        committed(table.commit(
+            0,
+            &commit_with("one", &[add("1"), add("2"), add("3")].join(","), "", ""),
+        ));
         let removal = |txn: &str| commit_with(txn, "", r#""k=a/1","k=a/2""#, "");
         other.refresh().unwrap();
         // Taken by another's append: the list of this attempt is what the next one goes by.
