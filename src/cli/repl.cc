@@ -19,6 +19,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "cli/query_command.h"
 #include "query/statement_text.h"
 
@@ -44,13 +45,6 @@ constexpr std::array kKeywords{
     "NULL",      "OFFSET",  "ON",     "OR",      "ORDER",    "OUTER",    "OVER",    "PARTITION", "PIVOT",
     "QUALIFY",   "RIGHT",   "ROLLUP", "SELECT",  "SEMI",     "SHOW",     "SUM",     "SUMMARIZE", "TABLES",
     "THEN",      "UNION",   "UNNEST", "UNPIVOT", "USING",    "VALUES",   "WHEN",    "WHERE",     "WITH"};
-
-std::string lower(std::string_view text) {
-  std::string folded(text);
-  std::transform(folded.begin(), folded.end(), folded.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return folded;
-}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) text.remove_prefix(1);
@@ -271,7 +265,7 @@ bool Repl::line(std::string_view line) {
   const auto text = trim(line);
   if (pending_.empty()) {
     if (text.empty()) return true;
-    const std::string word = lower(text);
+    const std::string word = lower_case(text);
     if (word == "exit" || word == "quit" || word == "exit;" || word == "quit;") return false;
     if (text.front() == '.') return command(text);
   }
@@ -287,7 +281,7 @@ bool Repl::line(std::string_view line) {
 
 bool Repl::command(std::string_view line) {
   const auto blank = line.find_first_of(" \t");
-  const std::string name = lower(line.substr(0, blank));
+  const std::string name = lower_case(line.substr(0, blank));
   auto argument = blank == std::string_view::npos ? std::string_view() : trim(line.substr(blank));
   while (!argument.empty() && argument.back() == ';') argument.remove_suffix(1);
   if (name == ".quit" || name == ".exit" || name == ".q") return false;
@@ -336,10 +330,10 @@ void Repl::show_schema(std::string_view name) {
   if (!tables) return show_error(tables.status());
   bool found = false;
   for (const auto& table : *tables) {
-    const std::string wanted = lower(name);
-    const bool is_meant = name.empty() || wanted == lower(table.name) || wanted == lower(full_name(table)) ||
-                          wanted == lower(table.schema + "/" + table.name) ||
-                          wanted == lower(table.schema + "." + table.name);
+    const std::string wanted = lower_case(name);
+    const bool is_meant = name.empty() || wanted == lower_case(table.name) || wanted == lower_case(full_name(table)) ||
+                          wanted == lower_case(table.schema + "/" + table.name) ||
+                          wanted == lower_case(table.schema + "." + table.name);
     if (!is_meant) continue;
     found = true;
     print(full_name(table) + "\n");
@@ -388,7 +382,7 @@ std::vector<std::string> Repl::completions(std::string_view line) {
     candidates.assign(kCommands.begin(), kCommands.end());
     return matching(typed, candidates);
   }
-  const bool wants_tables_only = pending_.empty() && lower(trim(line)).starts_with(".schema");
+  const bool wants_tables_only = pending_.empty() && lower_case(trim(line)).starts_with(".schema");
   if (const auto tables = session_.tables()) {
     for (const auto& table : *tables) {
       candidates.push_back(full_name(table));
@@ -413,10 +407,10 @@ std::vector<std::string> Repl::completions(std::string_view line) {
 }
 
 std::vector<std::string> matching(std::string_view typed, const std::vector<std::string>& candidates) {
-  const std::string wanted = lower(typed);
+  const std::string wanted = lower_case(typed);
   std::vector<std::string> found;
   for (const auto& candidate : candidates) {
-    if (lower(candidate).starts_with(wanted)) found.push_back(candidate);
+    if (lower_case(candidate).starts_with(wanted)) found.push_back(candidate);
   }
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "config/checks.h"
 #include "config/declarations.h"
 #include "config/delta_properties.h"
@@ -46,12 +47,6 @@ Result<std::string> read_file(const std::string& path) {
 
 bool has_lower_case(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::islower(c) != 0; });
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lowered(text);
-  for (char& c : lowered) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return lowered;
 }
 
 // SOURCE__KAFKA__BOOTSTRAP_SERVERS → source.kafka.bootstrap_servers. Variables are upper case by custom and keys are

@@ -1,9 +1,10 @@
 #include "config/units.h"
 
 #include <array>
-#include <cctype>
 #include <optional>
 #include <span>
+
+#include "base/letter_case.h"
 
 namespace inlet::config {
 namespace {
@@ -29,14 +30,6 @@ constexpr std::array kByteUnits{Unit{"TiB", 1LL << 40},
                                 Unit{"B", 1}};
 // With at most six digits behind the point, fraction * unit cannot overflow.
 constexpr std::size_t kMaxFractionDigits = 6;
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (std::tolower(static_cast<unsigned char>(a[i])) != std::tolower(static_cast<unsigned char>(b[i]))) return false;
-  }
-  return true;
-}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 

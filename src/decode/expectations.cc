@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <numeric>
 #include <string_view>
 
 #include "base/json.h"
+#include "base/letter_case.h"
 #include "decode/reject.h"
 
 namespace inlet::decode {
@@ -19,13 +19,6 @@ constexpr std::array<std::string_view, 4> kSessionFunctions{"current_setting", "
 // Macros may use macros; none of DuckDB's own goes deeper.
 constexpr int kMacroDepth = 6;
 constexpr std::size_t kShownBytes = 500;
-
-std::string lower(std::string_view text) {
-  std::string folded(text);
-  std::transform(folded.begin(), folded.end(), folded.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return folded;
-}
 
 std::string text_of(const Json& node, const char* key) {
   const auto found = node.find(key);
@@ -102,9 +95,9 @@ class ConditionCheck {
     if (kind == "SUBQUERY") return refused("it holds a subquery");
     if (kind == "WINDOW") return refused("it holds a window function");
     if (kind == "STAR" || kind == "LAMBDA" || kind == "PARAMETER")
-      return refused("it holds a " + lower(kind) + " expression");
+      return refused("it holds a " + lower_case(kind) + " expression");
     if (kind == "COLUMN_REF") return check_column(node, names);
-    if (kind == "FUNCTION") return check_function(lower(text_of(node, "function_name")), depth);
+    if (kind == "FUNCTION") return check_function(lower_case(text_of(node, "function_name")), depth);
     return Status::ok();
   }
 
@@ -117,7 +110,7 @@ class ConditionCheck {
     }
     std::string known;
     for (const auto& column : names) {
-      if (lower(column) == lower(name)) return Status::ok();
+      if (lower_case(column) == lower_case(name)) return Status::ok();
       known += (known.empty() ? "" : ", ") + column;
     }
     // What reads like a column may be a function of the time: current_date.

@@ -9,14 +9,18 @@ namespace {
 
 using Bound = ChunkScans::Bound;
 
-// What one execution of the function shares between its threads.
+// What one execution of the function shares between its threads. The one that ends it may be none of those that scanned
+// (an execution can end of an error elsewhere): `next_chunk` orders its end as ChunkScans::made_ready() does the scans.
 struct Progress {
+  ~Progress() { static_cast<void>(next_chunk.load(std::memory_order_acquire)); }
+  void is_made() { next_chunk.store(0, std::memory_order_release); }
+
   std::atomic<std::size_t> next_chunk = 0;
   std::vector<idx_t> columns;  // projected, by index into the schema
 };
 
 void bind(duckdb_bind_info info) {
-  const auto* scans = static_cast<const ChunkScans*>(duckdb_bind_get_extra_info(info));
+  auto* const scans = static_cast<ChunkScans*>(duckdb_bind_get_extra_info(info));
   duckdb_client_context context = nullptr;
   duckdb_table_function_get_client_context(info, &context);
   const auto connection_id = duckdb_client_context_get_connection_id(context);
@@ -35,16 +39,20 @@ void bind(duckdb_bind_info info) {
   auto holder = std::make_unique<std::shared_ptr<const Bound>>(std::move(bound));
   duckdb_bind_set_bind_data(info, holder.release(),
                             [](void* data) { delete static_cast<std::shared_ptr<const Bound>*>(data); });
+  scans->made_ready();
 }
 
 void init(duckdb_init_info info) {
+  auto* const scans = static_cast<ChunkScans*>(duckdb_init_get_extra_info(info));
+  scans->taken_over();
   const auto& bound = *static_cast<std::shared_ptr<const Bound>*>(duckdb_init_get_bind_data(info));
   auto progress = std::make_unique<Progress>();
   for (idx_t i = 0; i < duckdb_init_get_column_count(info); ++i)
     progress->columns.push_back(duckdb_init_get_column_index(info, i));
+  progress->is_made();
   duckdb_init_set_max_threads(info, std::max<idx_t>(1, bound->chunks.size()));
   duckdb_init_set_init_data(info, progress.release(), [](void* data) { delete static_cast<Progress*>(data); });
-  static_cast<ChunkScans*>(duckdb_init_get_extra_info(info))->made_ready();
+  scans->made_ready();
 }
 
 void scan(duckdb_function_info info, duckdb_data_chunk output) {

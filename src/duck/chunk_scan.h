@@ -28,8 +28,8 @@ class ChunkScans {
   /// nullptr: nothing bound. What a running query holds stays alive after unbind.
   std::shared_ptr<const Bound> find(std::uint64_t connection_id) const;
 
-  /// DuckDB hands what init() made over to the threads that scan, which ThreadSanitizer cannot see into; these two say
-  /// it.
+  /// DuckDB hands what bind() made over to init(), and what init() made to the threads that scan, in an order that
+  /// ThreadSanitizer cannot see into; these two say it.
   void made_ready() { executions_.fetch_add(1, std::memory_order_release); }
   void taken_over() const { static_cast<void>(executions_.load(std::memory_order_acquire)); }
 

@@ -14,10 +14,6 @@ namespace {
 // A plan's refusal: another process was faster, and there is nothing left to do, or something else.
 constexpr const char* kMoved = "evolve.moved";
 
-bool is_same(const Snapshot& snapshot, const TableDefinition& definition) {
-  return snapshot.schema() == definition.schema && snapshot.partition_columns() == definition.partition_columns;
-}
-
 bool can_evolve(const Snapshot& snapshot, const TableDefinition& definition) {
   return snapshot.partition_columns() == definition.partition_columns &&
          can_become(snapshot.schema(), definition.schema);
@@ -48,10 +44,11 @@ Result<std::unique_ptr<Table>> open_or_evolve(Lake& lake, const TableDefinition&
   INLET_RETURN_IF_ERROR(check_definition(definition));
   auto table = lake.open(definition.name);
   if (!table.is_ok() && table.status().code() != StatusCode::kNotFound) return table;
-  if (table.is_ok() && !is_same(*(*table)->snapshot(), definition) && can_evolve(*(*table)->snapshot(), definition)) {
+  if (table.is_ok() && !has_definition(*(*table)->snapshot(), definition) &&
+      can_evolve(*(*table)->snapshot(), definition)) {
     const auto before = schema_difference((*table)->snapshot()->schema(), definition.schema);
     const auto plan = [&](const Snapshot& snapshot) -> Result<Commit> {
-      if (is_same(snapshot, definition) || !can_evolve(snapshot, definition))
+      if (has_definition(snapshot, definition) || !can_evolve(snapshot, definition))
         return Status(StatusCode::kConflict, kMoved, "another process changed the table");
       return evolving(snapshot, definition);
     };
@@ -63,7 +60,7 @@ Result<std::unique_ptr<Table>> open_or_evolve(Lake& lake, const TableDefinition&
                 committed->version.value, before);
     INLET_FAULT_POINT("tables.after_evolve");
   }
-  if (table.is_ok() && is_same(*(*table)->snapshot(), definition)) return table;
+  if (table.is_ok() && has_definition(*(*table)->snapshot(), definition)) return table;
   return lake.open_or_create(definition);  // made, found to be the same by now, or refused with the difference
 }
 

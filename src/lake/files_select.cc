@@ -1,9 +1,9 @@
 #include "lake/files_select.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/format.h"
+#include "base/letter_case.h"
 #include "duck/database.h"
 
 namespace inlet::lake {
@@ -11,11 +11,6 @@ namespace {
 
 using duck::quote_identifier;
 using duck::quote_literal;
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
 
 std::string nothing_of(const FilesSelectInput& input) {
   std::string columns;
@@ -31,7 +26,7 @@ std::string nothing_of(const FilesSelectInput& input) {
 // name: a table that has such a column itself is read right, but whole.
 std::string file_column(const Schema& schema) {
   std::string name = "filename";
-  const auto is_taken = [&](const Column& column) { return same_name(column.name, name); };
+  const auto is_taken = [&](const Column& column) { return equal_ignoring_case(column.name, name); };
   while (std::any_of(schema.columns.begin(), schema.columns.end(), is_taken)) name += "_";
   return name;
 }

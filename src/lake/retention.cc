@@ -1,22 +1,16 @@
 #include "lake/retention.h"
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <sstream>
 #include <utility>
 
 #include "base/integer.h"
+#include "base/letter_case.h"
 
 namespace inlet::lake {
 namespace {
 
 constexpr std::chrono::milliseconds kForEver = std::chrono::hours(24 * 365 * 100);
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
 
 std::optional<std::chrono::milliseconds> unit(std::string name) {
   if (name.ends_with('s')) name.pop_back();
@@ -37,7 +31,7 @@ std::optional<std::chrono::milliseconds> unit(std::string name) {
 }  // namespace
 
 std::optional<std::chrono::milliseconds> parse_interval(std::string_view text) {
-  std::istringstream words(lower(std::string(text)));
+  std::istringstream words(lower_case(std::string(text)));
   std::string word;
   std::chrono::milliseconds sum{0};
   bool is_any = false;
@@ -63,7 +57,7 @@ std::chrono::milliseconds deleted_file_retention(const Properties& properties) {
 
 std::optional<std::chrono::milliseconds> log_retention(const Properties& properties) {
   const auto enabled = properties.find("delta.enableExpiredLogCleanup");
-  if (enabled != properties.end() && lower(enabled->second) == "false") return std::nullopt;
+  if (enabled != properties.end() && lower_case(enabled->second) == "false") return std::nullopt;
   const auto found = properties.find("delta.logRetentionDuration");
   if (found == properties.end()) return std::chrono::hours(24 * 30);
   return parse_interval(found->second);

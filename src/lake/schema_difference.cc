@@ -1,22 +1,18 @@
 #include <algorithm>
-#include <cctype>
 #include <string>
 #include <vector>
+
+#include "base/letter_case.h"
 
 #include "lake/table.h"
 
 namespace inlet::lake {
 namespace {
 
-std::string folded(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
 /// Delta's names are the same whatever their case.
 const Column* find(const Schema& schema, const std::string& name) {
   const auto it = std::find_if(schema.columns.begin(), schema.columns.end(),
-                               [&](const Column& c) { return folded(c.name) == folded(name); });
+                               [&](const Column& c) { return equal_ignoring_case(c.name, name); });
   return it == schema.columns.end() ? nullptr : &*it;
 }
 

@@ -221,6 +221,9 @@ Result<std::unique_ptr<Lake>> open_lake(const std::string& root);
 /// "where the table differs from the pipeline file", one line per column; empty when equal.
 std::string schema_difference(const Schema& table, const Schema& wanted);
 
+/// Whether the table has these columns and partitions.
+bool has_definition(const Snapshot& snapshot, const TableDefinition& definition);
+
 /// Whether the table becomes `wanted` by a metaData action alone, its files staying as they are: nullable columns more
 /// (old rows have NULL there), NOT NULL taken away. The type of a column never changes that way: that needs the table
 /// feature typeWidening (Delta protocol, "Type Widening"). True for equal ones.

@@ -1,25 +1,15 @@
 #include "lake/table_definition.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <set>
 #include <utility>
 
+#include "base/letter_case.h"
+
 namespace inlet::lake {
-namespace {
-
-namespace fs = std::filesystem;
-
-std::string folded(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-}  // namespace
-
 Status check_name(const std::string& name) {
-  const fs::path path(name);
+  const std::filesystem::path path(name);
   bool fine = !name.empty() && path.is_relative() && name.find('\0') == std::string::npos;
   for (const auto& part : path) {
     const auto text = part.string();
@@ -38,7 +28,7 @@ Status check_definition(const TableDefinition& definition) {
   std::set<std::string> names;
   for (const auto& column : definition.schema.columns) {
     if (column.name.empty()) return wrong("a column has no name");
-    if (!names.insert(folded(column.name)).second) return wrong("two columns are named " + column.name);
+    if (!names.insert(lower_case(column.name)).second) return wrong("two columns are named " + column.name);
     // Delta without column mapping: these cannot be names in Parquet.
     if (column.name.find_first_of(" ,;{}()\n\t=") != std::string::npos) {
       return wrong("the column name \"" + column.name + "\" has one of the characters  ,;{}()=, a tab or a newline");
@@ -56,6 +46,10 @@ Status check_definition(const TableDefinition& definition) {
   return Status::ok();
 }
 
+bool has_definition(const Snapshot& snapshot, const TableDefinition& definition) {
+  return snapshot.schema() == definition.schema && snapshot.partition_columns() == definition.partition_columns;
+}
+
 bool can_become(const Schema& table, const Schema& wanted) {
   std::size_t known = 0;  // columns of the table come in their order, the new ones anywhere between them
   for (const auto& column : wanted.columns) {
@@ -71,7 +65,7 @@ bool can_become(const Schema& table, const Schema& wanted) {
 std::string way_out(const Schema& table, const Schema& wanted) {
   const auto find = [](const Schema& schema, const Column& column) {
     return std::find_if(schema.columns.begin(), schema.columns.end(),
-                        [&](const Column& c) { return folded(c.name) == folded(column.name); });
+                        [&](const Column& c) { return equal_ignoring_case(c.name, column.name); });
   };
   if (can_become(table, wanted)) return "start `inlet run` with this pipeline file: it gives the table the columns";
   std::string text;

@@ -1,12 +1,12 @@
 #include "query/query_session.h"
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
 #include <iterator>
 #include <set>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "lake/files_select.h"
 #include "lake/time_travel.h"
 #include "query/statement_text.h"
@@ -18,11 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDefaultSchema = "main";
 constexpr std::ptrdiff_t kMostMoments = 64;
-
-bool same_name(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
 
 std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
   std::string text;
@@ -276,9 +271,9 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
 }
 
 bool QuerySession::names(const TableReference& reference, const View& view) const {
-  if (!same_name(reference.name, view.name)) return false;
+  if (!equal_ignoring_case(reference.name, view.name)) return false;
   return reference.schema.empty() ||
-         same_name(reference.schema, view.schema.empty() ? kDefaultSchema : std::string_view(view.schema));
+         equal_ignoring_case(reference.schema, view.schema.empty() ? kDefaultSchema : std::string_view(view.schema));
 }
 
 Status QuerySession::refresh_for(const CheckedStatement& statement) {

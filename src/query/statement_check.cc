@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/letter_case.h"
 
 namespace inlet::query {
 namespace {
@@ -24,13 +25,6 @@ constexpr std::array<std::string_view, 38> kAllowedTableFunctions{
     "duckdb_types", "duckdb_keywords", "duckdb_settings", "duckdb_memory", "pragma_table_info", "pragma_version",
     "icu_calendar_names", "pg_timezone_names"};
 
-std::string lower(std::string_view text) {
-  std::string folded(text);
-  std::transform(folded.begin(), folded.end(), folded.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return folded;
-}
-
 Status not_allowed(std::string what) {
   return Status(StatusCode::kInvalidArgument, "sql.not_allowed", std::move(what))
       .because("a query session reads the lake and does nothing else")
@@ -44,7 +38,7 @@ std::string_view trim_blanks(std::string_view text) {
 
 // Takes `word` off the front where it stands there as a whole word.
 bool take_word(std::string_view& text, std::string_view word) {
-  if (lower(text.substr(0, word.size())) != word) return false;
+  if (lower_case(text.substr(0, word.size())) != word) return false;
   const auto behind = text.substr(word.size());
   if (!behind.empty() && (std::isalnum(static_cast<unsigned char>(behind[0])) != 0 || behind[0] == '_')) return false;
   text = trim_blanks(behind);
@@ -93,7 +87,7 @@ class TreeCheck {
     checked.sql = std::string(sql);
     checked.lists_tables = lists_tables_;
     for (auto& table : tables_) {
-      if (!table.schema.empty() || !common_tables_.contains(lower(table.name)))
+      if (!table.schema.empty() || !common_tables_.contains(lower_case(table.name)))
         checked.tables.push_back(std::move(table));
     }
     return checked;
@@ -117,7 +111,7 @@ class TreeCheck {
   Status check_function(const Json& node) {
     const auto function = node.find("function");
     const std::string name =
-        function != node.end() && function->is_object() ? lower(text_of(*function, "function_name")) : "";
+        function != node.end() && function->is_object() ? lower_case(text_of(*function, "function_name")) : "";
     if (std::find(kAllowedTableFunctions.begin(), kAllowedTableFunctions.end(), name) == kAllowedTableFunctions.end())
       return not_allowed("the table function " + name + "() is not allowed here");
     lists_tables_ = lists_tables_ || name.starts_with("duckdb_") || name.starts_with("pragma_");
@@ -128,7 +122,7 @@ class TreeCheck {
     const auto entries = cte_map.find("map");
     if (entries == cte_map.end() || !entries->is_array()) return;
     for (const auto& entry : *entries) {
-      if (entry.is_object()) common_tables_.insert(lower(text_of(entry, "key")));
+      if (entry.is_object()) common_tables_.insert(lower_case(text_of(entry, "key")));
     }
   }
 

@@ -10,19 +10,14 @@
 #include <fstream>
 #include <utility>
 
+#include "base/letter_case.h"
+
 namespace inlet::serve {
 namespace {
 
 constexpr std::size_t kShortestToken = 16;
 constexpr std::size_t kLongestToken = 4096;
 constexpr std::string_view kBearer = "bearer ";
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 struct HostPort {
   std::string host;  // lower case, without brackets
@@ -43,14 +38,14 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   if (text.starts_with('[')) {
     const auto close = text.find(']');
     if (close == std::string_view::npos) return std::nullopt;
-    parsed.host = lower(text.substr(1, close - 1));
+    parsed.host = lower_case(text.substr(1, close - 1));
     port = text.substr(close + 1);
     boost::system::error_code error;
     boost::asio::ip::make_address_v6(parsed.host, error);
     if (error) return std::nullopt;
   } else {
     const auto colon = text.find(':');
-    parsed.host = lower(text.substr(0, colon));
+    parsed.host = lower_case(text.substr(0, colon));
     port = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
     const bool is_name =
         !parsed.host.empty() && std::all_of(parsed.host.begin(), parsed.host.end(), [](unsigned char c) {
@@ -72,7 +67,7 @@ bool is_ip_address(const std::string& host) {
 
 std::string machine_name() {
   std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? lower(name.data()) : std::string();
+  return gethostname(name.data(), name.size() - 1) == 0 ? lower_case(name.data()) : std::string();
 }
 
 }  // namespace
@@ -107,7 +102,7 @@ Status AccessRules::check_origin(std::string_view origin) const {
 Status AccessRules::check_token(std::string_view authorization) const {
   if (!token_) return Status::ok();
   const bool is_bearer =
-      authorization.size() > kBearer.size() && lower(authorization.substr(0, kBearer.size())) == kBearer;
+      authorization.size() > kBearer.size() && lower_case(authorization.substr(0, kBearer.size())) == kBearer;
   if (!is_bearer) {
     return Status(StatusCode::kInvalidArgument, "http.no_token", "this server asks for a token")
         .fix("send it as \"Authorization: Bearer TOKEN\"; open the page with ?token=TOKEN");

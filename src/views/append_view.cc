@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/format.h"
+#include "base/letter_case.h"
 #include "views/maintained_plan.h"
 #include "views/output_columns.h"
 #include "views/row_origins.h"

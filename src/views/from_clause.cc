@@ -1,10 +1,10 @@
 #include "views/from_clause.h"
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "views/select_check.h"
 
 namespace inlet::views {
@@ -135,12 +135,6 @@ class Reader {
 };
 
 }  // namespace
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  // As DuckDB folds identifiers: ASCII only.
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
 
 LakeTableName lake_table_name(std::string_view table) {
   const auto slash = table.rfind('/');

@@ -42,8 +42,6 @@ struct LakeTableName {
 };
 LakeTableName lake_table_name(std::string_view table);
 
-bool equal_ignoring_case(std::string_view a, std::string_view b);
-
 /// "WITH inlet_source AS NOT MATERIALIZED (…) ": no rows, with the columns of `schema`. To be put before a SQL text.
 std::string empty_source(const Schema& schema);
 

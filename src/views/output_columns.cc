@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "views/from_clause.h"
 
 namespace inlet::views {

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <exception>
 #include <string_view>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "views/from_clause.h"
 #include "views/maintained_plan.h"
 #include "views/recompute_plan.h"
@@ -45,22 +45,16 @@ class Fingerprint {
   std::uint64_t hash_ = 0xcbf29ce484222325ULL;
 };
 
-std::string folded(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return lower;
-}
-
 // The columns of the events that the plan reads, and perhaps some more: a column that the events gain rebuilds no view
 // that knows nothing of it. A view that is recomputed may read all of them by an asterisk, and has no state to lose.
 Schema events_read(const ViewPlan& plan, const Schema& events) {
   if (plan.kind == ViewPlan::Kind::kRecompute) return events;
   std::string sql = plan.group_sql + plan.event_sql + plan.final_sql + plan.reference_sql;
   for (const auto& distinct : plan.distinct_counts) sql += distinct.sql;
-  sql = folded(sql);
+  sql = lower_case(sql);
   Schema read;
   for (const auto& column : events.columns) {
-    if (sql.find(folded(column.name)) != std::string::npos) read.columns.push_back(column);
+    if (sql.find(lower_case(column.name)) != std::string::npos) read.columns.push_back(column);
   }
   return read;
 }

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "base/letter_case.h"
 #include "lake/file_statistics.h"
 #include "lake/files_select.h"
 #include "views/from_clause.h"

@@ -95,7 +95,7 @@ Result<Publisher> Publisher::open(lake::Lake& lake, const std::string& pipeline,
 }
 
 bool Publisher::is_as_defined(const lake::Snapshot& snapshot) const {
-  return snapshot.schema() == definition_.schema && snapshot.partition_columns() == definition_.partition_columns;
+  return lake::has_definition(snapshot, definition_);
 }
 
 // Rule 10, for the table of a view.

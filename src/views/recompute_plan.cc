@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "views/allowed_functions.h"
 #include "views/from_clause.h"
 #include "views/output_columns.h"
@@ -17,12 +17,6 @@ namespace {
 constexpr std::array<std::string_view, 3> kTableFunctions{"range", "generate_series", "unnest"};
 constexpr std::array<std::string_view, 6> kTables{"BASE_TABLE",     "JOIN",  "SUBQUERY",
                                                   "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST"};
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 class Rewriter {
  public:
@@ -49,9 +43,9 @@ class Rewriter {
   void collect_names(const Tree& node) {
     if (node.is_object()) {
       if (const auto map = node.find("cte_map"); map != node.end() && map->is_object() && map->contains("map")) {
-        for (const auto& entry : (*map)["map"]) common_tables_.insert(lower(text_field(entry, "key")));
+        for (const auto& entry : (*map)["map"]) common_tables_.insert(lower_case(text_field(entry, "key")));
       }
-      if (const std::string name = text_field(node, "cte_name"); !name.empty()) common_tables_.insert(lower(name));
+      if (const std::string name = text_field(node, "cte_name"); !name.empty()) common_tables_.insert(lower_case(name));
     }
     if (node.is_structured()) {
       for (const auto& child : node) collect_names(child);
@@ -69,7 +63,8 @@ class Rewriter {
   Status look_at(Tree& node) {
     const std::string kind = text_field(node, "class");
     const std::string type = text_field(node, "type");
-    if (kind == "FUNCTION" || kind == "WINDOW") return check_function(node, lower(text_field(node, "function_name")));
+    if (kind == "FUNCTION" || kind == "WINDOW")
+      return check_function(node, lower_case(text_field(node, "function_name")));
     if (kind == "COLUMN_REF") return check_column(node);
     if (kind == "PARAMETER") return refuse_(node, "a parameter has no value here", "write the value");
     if (!is_default(node, "sample"))
@@ -91,7 +86,7 @@ class Rewriter {
   // current_date and its kin are written as columns, and are no column of what is read.
   Status check_column(const Tree& node) const {
     if (node["column_names"].size() != 1) return Status::ok();
-    const std::string name = lower(node["column_names"][0].get<std::string>());
+    const std::string name = lower_case(node["column_names"][0].get<std::string>());
     const auto has_column = [&](const Schema& schema) {
       return std::any_of(schema.columns.begin(), schema.columns.end(),
                          [&](const Column& column) { return equal_ignoring_case(column.name, name); });
@@ -104,7 +99,7 @@ class Rewriter {
 
   Status check_table_function(const Tree& node) const {
     const auto function = node.find("function");
-    const std::string name = function == node.end() ? "" : lower(text_field(*function, "function_name"));
+    const std::string name = function == node.end() ? "" : lower_case(text_field(*function, "function_name"));
     if (std::find(kTableFunctions.begin(), kTableFunctions.end(), name) != kTableFunctions.end()) return Status::ok();
     return refuse_.of_part("the table function " + name + "()", "a view reads the events and the dimensions only",
                            "declare the file as a [[dimension]], and read that");
@@ -115,7 +110,7 @@ class Rewriter {
     const std::string name = text_field(table, "table_name");
     if (!is_default(table, "at_clause"))
       return refuse_.of_part("AT (…)", "a view follows the table's newest version", "leave it out");
-    if (schema.empty() && common_tables_.contains(lower(name))) return Status::ok();
+    if (schema.empty() && common_tables_.contains(lower_case(name))) return Status::ok();
     const bool has_alias = !is_default(table, "alias");
     const auto dimension = std::find_if(input_.dimensions.begin(), input_.dimensions.end(),
                                         [&](const Dimension& d) { return equal_ignoring_case(d.name, name); });

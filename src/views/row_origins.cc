@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "views/output_columns.h"
 #include "views/select_check.h"
 

@@ -179,10 +179,10 @@ void ViewEngine::keep_level() {
 void ViewEngine::catch_up(std::optional<TableVersion> to) {
   if (const auto refreshed = apply_log_->refresh(); !refreshed.is_ok()) {
     // A table that will never be again what the views were planned for is not looked at for ever.
-    const bool is_over = refreshed.code() == StatusCode::kDataLoss || refreshed.code() == StatusCode::kCorruption;
-    if (!is_over) log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
-    for (auto& keeper : keepers_) {
-      if (is_over && !keeper->failed()) keeper->stop(refreshed);
+    if (refreshed.code() == StatusCode::kDataLoss || refreshed.code() == StatusCode::kCorruption) {
+      for (auto& keeper : keepers_) keeper->stop(refreshed);
+    } else {
+      log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
     }
     return;
   }

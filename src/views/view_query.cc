@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/letter_case.h"
 #include "views/allowed_functions.h"
 #include "views/output_columns.h"
 #include "views/select_check.h"

@@ -269,14 +269,21 @@ class ViewMaker {
 
 // ---- one case -------------------------------------------------------------------------------------------------------
 
+constexpr std::uint64_t kFirstSeed = 1;
+
 class Differential : public ::testing::Test {
+ public:
+  ~Differential() override { std::filesystem::remove_all(directory_); }
+
  protected:
-  Differential() : database_(duck::Database::open({}).value()), connection_(database_.connect().value()) {
+  // Random views are partitioned by anything: DuckDB takes some 2 MB for every file that it writes at once.
+  Differential()
+      : database_(duck::Database::open({.memory_limit_bytes = 1LL << 30}).value()),
+        connection_(database_.connect().value()) {
     directory_ = std::filesystem::temp_directory_path() / ("inlet-differential-" + std::to_string(::getpid()));
     if (const char* lake = std::getenv("INLET_DIFFERENTIAL_LAKE"); lake != nullptr)  // NOLINT(concurrency-mt-unsafe)
       judged_.emplace(lake);
   }
-  ~Differential() override { std::filesystem::remove_all(directory_); }
 
   // "": the state said what the reference says.
   std::string run(std::uint64_t seed) {
@@ -531,7 +538,7 @@ class Differential : public ::testing::Test {
       EXPECT_EQ(problem, "") << "INLET_DIFFERENTIAL_SEED=" << seed;
       failures += problem.empty() ? 0 : 1;
     }
-    if (cases < 40) return;
+    if (first != kFirstSeed || cases < 40) return;  // other seeds may have less of it
     EXPECT_GT(tally_.made_room, 0U);
     EXPECT_GT(tally_.came_back, cases / 4);
     EXPECT_GT(tally_.restored, 0U);
@@ -559,7 +566,7 @@ class Differential : public ::testing::Test {
 // 2,000 more of them are in tests/e2e/test_published_views.py, and judged there.
 TEST_F(Differential, the_state_says_what_the_sql_says) {
   const auto seed = number_of("INLET_DIFFERENTIAL_SEED", 0);
-  run_from(seed == 0 ? 1 : seed, number_of("INLET_DIFFERENTIAL_CASES", seed == 0 ? 40 : 1));
+  run_from(seed == 0 ? kFirstSeed : seed, number_of("INLET_DIFFERENTIAL_CASES", seed == 0 ? 40 : 1));
 }
 
 }  // namespace
