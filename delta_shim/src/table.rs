@@ -118,6 +118,9 @@ struct Listed {
     files: HashMap<String, live_files::LiveFile>,
 }
 
+/// To read more commits than this is no cheaper than to list the files.
+const MOST_COMMITS_AFTER_A_LIST: u64 = 200;
+
 /// A panic while a lock was held left no half-done change behind: state is changed after its I/O, in one go.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -536,7 +539,8 @@ impl Table {
     /// than the next append does. None: list them.
     fn removed_by_last_list(&self, version: u64, paths: &[String]) -> Result<Option<Vec<RemovedFile>>> {
         let listed = lock(&self.listed);
-        let Some(listed) = listed.as_ref().filter(|l| l.version <= version) else {
+        let is_near = |l: &&Listed| l.version <= version && version - l.version <= MOST_COMMITS_AFTER_A_LIST;
+        let Some(listed) = listed.as_ref().filter(is_near) else {
             return Ok(None);
         };
         let mut wanted = HashSet::with_capacity(paths.len());

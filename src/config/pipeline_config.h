@@ -229,7 +229,7 @@ struct ResourceConfig {
 /// What a run does for its tables beside the flow.
 struct MaintenanceConfig {
   bool enabled = true;
-  std::int64_t file_size = 128LL << 20;  // what small files are brought together to
+  std::int64_t file_size = 128'000'000;  // what small files are brought together to
   std::int64_t min_files = 16;           // fewer of about one size are not worth a rewrite
   double share = 0.25;                   // of one core
   std::chrono::milliseconds interval{10'000};

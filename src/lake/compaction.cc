@@ -18,6 +18,7 @@ namespace inlet::lake {
 namespace {
 
 constexpr const char* kSuperseded = "compaction.superseded";
+constexpr const char* kStopped = "compaction.stopped";
 
 std::set<std::string> paths_of(const std::vector<LiveFile>& files) {
   std::set<std::string> paths;
@@ -121,7 +122,12 @@ class Compaction {
     std::vector<bool> is_in(ready.size(), true);
     TableVersion seen = snapshot_->version();
     std::set<std::string> gone;
+    // Planned again for as long as others come first, and nobody need wait for the end of that: a stop is asked for
+    // from the second attempt on. Whatever was attempted before is known to be in no commit when a plan is asked for.
+    bool is_first_attempt = true;
     const auto plan = [&](const Snapshot& snapshot) -> Result<Commit> {
+      if (!std::exchange(is_first_attempt, false) && should_stop())
+        return Status(StatusCode::kCancelled, kStopped, "stopped while others committed");
       if (snapshot.table_id() != snapshot_->table_id() || !(snapshot.schema() == snapshot_->schema()) ||
           snapshot.partition_columns() != snapshot_->partition_columns()) {
         return Status(StatusCode::kConflict, kSuperseded, "the table has another definition now");
@@ -145,7 +151,12 @@ class Compaction {
     };
     INLET_FAULT_POINT("tables.before_compaction_commit");
     const auto committed = table_.commit(plan, should_stop);
-    if (!committed.is_ok() && committed.status().detail().id != kSuperseded) return committed.status();
+    const std::string refused_by = committed.is_ok() ? "" : committed.status().detail().id;
+    if (refused_by == kStopped) {
+      for (const auto& rewritten : ready) discard(rewritten);
+      return Status::ok();
+    }
+    if (!committed.is_ok() && refused_by != kSuperseded) return committed.status();
     INLET_FAULT_POINT("tables.after_compaction_commit");
     if (!committed.is_ok()) is_in.assign(ready.size(), false);
     for (std::size_t i = 0; i < ready.size(); ++i) count(ready[i], is_in[i]);

@@ -22,7 +22,7 @@
 namespace inlet::lake {
 
 struct CompactionOptions {
-  std::int64_t target_bytes = 128LL << 20;
+  std::int64_t target_bytes = 128'000'000;
   std::size_t least_files = 2;  // fewer are not worth a rewrite
   bool dry_run = false;
   // Of the DuckDB that reads and writes the rows: one thread is one core's share.
@@ -45,7 +45,7 @@ std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files,
 bool is_large_enough(const LiveFile& file, std::int64_t target_bytes);
 
 struct TierOptions {
-  std::int64_t target_bytes = 128LL << 20;
+  std::int64_t target_bytes = 128'000'000;
   std::size_t least_files = 16;  // of a tier
   /// Of a partition whose newest file is older than this, what is left is brought together; nullopt: of none.
   std::optional<std::int64_t> quiet_before_ms;

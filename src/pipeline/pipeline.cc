@@ -150,9 +150,10 @@ class Pipeline::Run {
                                      [&] {
                                        if (hooks.on_progress) hooks.on_progress(progress());
                                      });
-    stop_maintenance();  // the end belongs to what was read
+    if (stop_.requested()) stop_maintenance();  // who waits for the end waits for what was read alone
     decoders_->finish();
     writer.join();
+    stop_maintenance();
     for (const auto& [partition, last] : acknowledgements_.take()) source_.committed(partition, last);
     source_.close();
     const Status kept = finish_views();

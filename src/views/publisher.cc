@@ -47,7 +47,10 @@ lake::TableDefinition view_definition(const config::ViewConfig& view, const View
     definition.schema.columns.push_back({output.column.name, output.column.type, true});
   definition.schema.columns.push_back({"processing_time", {TypeKind::kTimestamp}, true});
   definition.partition_columns = plan.partition_by;
-  definition.properties = {{"delta.deletedFileRetentionDuration", "interval 1 hours"}};
+  // A publish replaces what the one before wrote, up to twice a second: a version whose files are gone is of no use,
+  // and a month of them would be five million commits.
+  definition.properties = {{"delta.deletedFileRetentionDuration", "interval 1 hours"},
+                           {"delta.logRetentionDuration", "interval 1 hours"}};
   return definition;
 }
 
