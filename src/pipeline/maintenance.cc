@@ -88,6 +88,7 @@ struct Maintenance::Care {
   std::string name;
   std::unique_ptr<lake::Table> table;
   std::optional<TableVersion> looked_at;
+  lake::KnownRemovals removals;
   SteadyTime next_quiet_look;
   SteadyTime not_before;  // after a failure
   milliseconds backoff{0};
@@ -299,6 +300,7 @@ Status Maintenance::vacuum(Care& care) {
   // However short a retention was asked for: the page's own queries end.
   options.retain = std::max(lake::deleted_file_retention(care.table->snapshot()->properties()),
                             2 * parts_.config.serve.query_timeout);
+  options.known = &care.removals;
   INLET_ASSIGN_OR_RETURN(const auto done, lake::vacuum(*lake_, *care.table, options, parts_.clock, nullptr,
                                                        [this] { return stopping_.load(); }));
   INLET_FAULT_POINT("maintenance.after_vacuum");
