@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test kafka bench-ingest bench-views bench-live lint format clean
+.PHONY: help build demo test kafka bench-ingest bench-views bench-live bench-long lint format clean
 
 # An installed DuckDB instead of the fetched one: make build INLET_DUCKDB_DIR=/usr
 export INLET_DUCKDB_DIR
@@ -36,6 +36,10 @@ bench-views: build ## measure the views: events/s, share of each stage, state, p
 
 bench-live: build ## measure what serving costs: CPU without it, with it, and watched by many; /livez and event latency
 	@python3 bench/live.py $(ARGS)
+
+bench-long: build ## measure a long life of a lake, 20,000 commits with maintenance on: files, log, load, query and RSS over time
+	@scripts/build.sh bench snapshot_load
+	@source scripts/paths.sh && exec "$$venv_dir/bin/python" bench/long_run.py $(ARGS)
 
 format: ## format every C++ file
 	@scripts/sources.sh | xargs -r clang-format-16 -i

@@ -61,7 +61,20 @@ export interface TableStatus {
   version: number;
   files: number;
   bytes: number;
+  small_files?: number;
   rows: number | string | null;
+}
+
+export interface MaintenanceStatus {
+  compactions: number;
+  removed_files: number;
+  added_files: number;
+  rewritten_bytes: number;
+  vacuumed_files: number;
+  vacuumed_bytes: number;
+  cleaned_log_files: number;
+  cpu_s: number;
+  problems: { table: string; error: string }[];
 }
 
 export interface ViewStatus {
@@ -96,6 +109,8 @@ export interface Status {
   batch: { p50_ms: number | null; p99_ms: number | null; last_ms: number | null; count: number };
   watermark: string | null;
   freshness_ms: number | null;
+  objectives?: { freshness_ms: number; file_size_bytes: number };
+  maintenance?: MaintenanceStatus;
   partitions: PartitionStatus[];
   tables: TableStatus[];
   views: ViewStatus[];

@@ -4,7 +4,7 @@
 //! state moves forward by reading the JSON of each new commit, or by knowing what was just written, so that a commit
 //! costs its own write and two flushes and nothing that grows with the table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -110,7 +110,17 @@ pub struct Table {
     replayer: Arc<Replayer>,
     state: Mutex<State>,
     checkpointing: Mutex<Option<JoinHandle<()>>>,
+    listed: Mutex<Option<Listed>>,
 }
+
+/// Live files by their decoded paths, as of a version.
+struct Listed {
+    version: u64,
+    files: HashMap<String, live_files::LiveFile>,
+}
+
+/// To read more commits than this is no cheaper than to list the files.
+const MOST_COMMITS_AFTER_A_LIST: u64 = 200;
 
 /// A panic while a lock was held left no half-done change behind: state is changed after its I/O, in one go.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -368,6 +378,7 @@ impl Table {
             replayer: Arc::new(replayer),
             state: Mutex::new(state),
             checkpointing: Mutex::new(None),
+            listed: Mutex::new(None),
         })
     }
 
@@ -523,29 +534,66 @@ impl Table {
                 "the table is append-only (delta.appendOnly); files cannot be removed",
             ));
         }
+        if !is_repartitioned {
+            if let Some(removed) = self.removed_by_last_list(state.version, &commit.removes)? {
+                return Ok(removed);
+            }
+        }
         let snapshot = self.replayer.snapshot_at(state.version)?;
         let live = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
-        let mut by_path: HashMap<&str, &live_files::LiveFile> =
-            live.iter().map(|f| (f.file.path.as_str(), f)).collect();
+        let files: HashMap<String, live_files::LiveFile> = live.into_iter().map(|f| (f.file.path.clone(), f)).collect();
+        let mut seen = HashSet::with_capacity(commit.removes.len());
         let mut removed = Vec::with_capacity(commit.removes.len());
         for path in &commit.removes {
-            let Some(live) = by_path.remove(path.as_str()) else {
-                return Err(ShimError::invalid(format!(
-                    "{path:?} is to be removed and is not a live file"
-                )));
-            };
-            removed.push(RemovedFile {
-                raw_path: live.raw_path.clone(),
-                size: live.file.size,
-                partition_values: live.file.partition_values.clone(),
-            });
+            match files.get(path) {
+                Some(live) if seen.insert(path) => removed.push(removed_file(live)),
+                _ => {
+                    return Err(ShimError::invalid(format!(
+                        "{path:?} is to be removed and is not a live file"
+                    )));
+                }
+            }
         }
-        if is_repartitioned && !by_path.is_empty() {
+        if is_repartitioned && files.len() > removed.len() {
             return Err(ShimError::invalid(
                 "the table is to be partitioned otherwise, and files of the old partitions would stay",
             ));
         }
+        *lock(&self.listed) = Some(Listed {
+            version: state.version,
+            files,
+        });
         Ok(removed)
+    }
+
+    /// The same commit planned again a few versions later (a compaction beside appends) finds its files in the list of
+    /// the attempt before, unless a commit since has removed one of them. To list them anew each time would take longer
+    /// than the next append does. None: list them.
+    fn removed_by_last_list(&self, version: u64, paths: &[String]) -> Result<Option<Vec<RemovedFile>>> {
+        let listed = lock(&self.listed);
+        let is_near = |l: &&Listed| l.version <= version && version - l.version <= MOST_COMMITS_AFTER_A_LIST;
+        let Some(listed) = listed.as_ref().filter(is_near) else {
+            return Ok(None);
+        };
+        let mut wanted = HashSet::with_capacity(paths.len());
+        let mut removed = Vec::with_capacity(paths.len());
+        for path in paths {
+            match listed.files.get(path) {
+                Some(live) if wanted.insert(path.as_str()) => removed.push(removed_file(live)),
+                _ => return Ok(None),
+            }
+        }
+        for later in listed.version + 1..=version {
+            let path = self.replayer.log.join(log_files::commit_name(later));
+            let Some((bytes, _)) = log_files::read(&path)? else {
+                return Ok(None);
+            };
+            let changes = actions::parse_changes(&path.display().to_string(), &bytes)?;
+            if changes.removes.iter().any(|path| wanted.contains(path.as_str())) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(removed))
     }
 
     /// In the background, one at a time, and with a rest of four times what the last one took: its cost grows with the
@@ -681,6 +729,14 @@ impl Table {
 
     fn checkpoint_interval(&self) -> u64 {
         checkpoint_interval(&lock(&self.state).definition)
+    }
+}
+
+fn removed_file(live: &live_files::LiveFile) -> RemovedFile {
+    RemovedFile {
+        raw_path: live.raw_path.clone(),
+        size: live.file.size,
+        partition_values: live.file.partition_values.clone(),
     }
 }
 
@@ -942,6 +998,43 @@ mod tests {
             Outcome::Refused(e) => assert!(e.message.contains("not a live file"), "{e}"),
             _ => panic!("removed twice"),
         }
+    }
+
+    #[test]
+    fn files_are_removed_by_the_list_of_an_attempt_before_only_while_it_holds() {
+        let dir = TestDirectory::new();
+        let table = new_table(&dir);
+        let other = Table::open(dir.path()).unwrap();
+        let add = |name: &str| {
+            format!(r#"{{"path":"k=a/{name}","size":7,"modificationTime":9,"partitionValues":{{"k":"a"}}}}"#)
+        };
+        committed(table.commit(
+            0,
+            &commit_with("one", &[add("1"), add("2"), add("3")].join(","), "", ""),
+        ));
+        let removal = |txn: &str| commit_with(txn, "", r#""k=a/1","k=a/2""#, "");
+        other.refresh().unwrap();
+        // Taken by another's append: the list of this attempt is what the next one goes by.
+        committed(other.commit(1, &commit_with("append", &add("4"), "", "")));
+        assert!(matches!(table.commit(1, &removal("two")), Outcome::Conflict));
+        assert_eq!(lock(&table.listed).as_ref().unwrap().version, 1);
+        table.refresh().unwrap();
+        committed(table.commit(2, &removal("two")));
+        assert_eq!(lock(&table.listed).as_ref().unwrap().version, 1);
+        assert_eq!(table.files(3).unwrap().len(), 2);
+        // They are gone now, and the list that still has them is not believed.
+        match table.commit(3, &removal("three")) {
+            Outcome::Refused(e) => assert!(e.message.contains("not a live file"), "{e}"),
+            _ => panic!("removed twice"),
+        }
+        match table.commit(3, &commit_with("twice", "", r#""k=a/3","k=a/3""#, "")) {
+            Outcome::Refused(e) => assert!(e.message.contains("not a live file"), "{e}"),
+            _ => panic!("removed twice in one commit"),
+        }
+        // Back again, as by a restore.
+        committed(table.commit(3, &commit_with("back", &add("1"), "", "")));
+        committed(table.commit(4, &commit_with("again", "", r#""k=a/1""#, "")));
+        assert_eq!(table.files(5).unwrap().len(), 2);
     }
 
     #[test]

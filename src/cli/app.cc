@@ -348,7 +348,8 @@ class App {
                                        return Status::ok();
                                      });
     command.add_option("table", optimize.table, "one table; without it every one of the pipeline");
-    command.add_option("--target-size", *target_size, "of a file, for example 128MiB (the default)")->type_name("SIZE");
+    command.add_option("--target-size", *target_size, "of a file, for example 64MiB; 128MB by default")
+        ->type_name("SIZE");
     command.add_flag("--dry-run", optimize.dry_run, "say which files would be brought together, change nothing");
   }
 

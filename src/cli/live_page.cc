@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "bronze/markers.h"
 #include "bronze/tables.h"
+#include "lake/compaction.h"
 #include "lake/file_statistics.h"
 #include "pipeline/status.h"
 
@@ -75,6 +76,20 @@ std::int64_t open_files() {
   std::error_code error;
   const std::filesystem::directory_iterator files("/proc/self/fd", error);
   return error ? 0 : std::distance(begin(files), end(files));
+}
+
+serve::LiveMaintenance live_maintenance(const pipeline::MaintenanceStatus& done) {
+  serve::LiveMaintenance shown;
+  shown.compactions = done.compactions;
+  shown.removed_files = done.removed_files;
+  shown.added_files = done.added_files;
+  shown.rewritten_bytes = done.rewritten_bytes;
+  shown.vacuumed_files = done.vacuumed_files;
+  shown.vacuumed_bytes = done.vacuumed_bytes;
+  shown.cleaned_log_files = done.cleaned_log_files;
+  shown.cpu_seconds = std::chrono::duration<double>(done.worked).count();
+  for (const auto& [table, problem] : done.problems) shown.problems.emplace_back(table, problem.to_line());
+  return shown;
 }
 
 }  // namespace
@@ -227,6 +242,9 @@ serve::LiveStatus LivePage::current_status() {
     status.batch_p99 = progress.batch_time_p99;
     status.freshness = std::chrono::duration_cast<milliseconds>(progress.last_batch_time);
   }
+  status.freshness_objective = config_.freshness;
+  status.file_size_objective = config_.maintenance.file_size;
+  if (progress.maintenance) status.maintenance = live_maintenance(*progress.maintenance);
   status.watermark = progress.watermark;
   status.bronze_version = progress.version;
   status.views = progress.views;
@@ -274,8 +292,12 @@ void LivePage::count_files(const lake::Snapshot& snapshot, TableLook& look) {
   if (const auto files = snapshot.files(); files.is_ok()) {
     look.shown.files = static_cast<std::int64_t>(files->size());
     look.shown.bytes = 0;
+    look.shown.small_files = 0;
     look.shown.rows = lake::recorded_rows(*files);
-    for (const auto& file : *files) look.shown.bytes += file.bytes;
+    for (const auto& file : *files) {
+      look.shown.bytes += file.bytes;
+      if (!lake::is_large_enough(file, config_.maintenance.file_size)) look.shown.small_files += 1;
+    }
     look.counted = look.shown.version;
   }
   const auto ended = clock_.steady_now();

@@ -11,7 +11,7 @@ namespace inlet::cli {
 
 struct OptimizeCommand {
   std::string table;  // as find_table takes it; empty: every table of the pipeline
-  std::int64_t target_bytes = 128LL << 20;
+  std::int64_t target_bytes = 128'000'000;
   bool dry_run = false;
   Output output = Output::kHuman;
 };

@@ -41,10 +41,27 @@ Json views_json(const std::vector<views::ViewStatus>& views) {
   return all;
 }
 
+Json maintenance_json(const pipeline::MaintenanceStatus& maintenance) {
+  Json problems = Json::object();
+  for (const auto& [table, problem] : maintenance.problems) problems[table] = problem.to_line();
+  return {{"rounds", maintenance.rounds},
+          {"compactions", maintenance.compactions},
+          {"given_up", maintenance.given_up},
+          {"removed_files", maintenance.removed_files},
+          {"added_files", maintenance.added_files},
+          {"rewritten_bytes", maintenance.rewritten_bytes},
+          {"vacuumed_files", maintenance.vacuumed_files},
+          {"vacuumed_bytes", maintenance.vacuumed_bytes},
+          {"cleaned_log_files", maintenance.cleaned_log_files},
+          {"cpu_seconds", std::chrono::duration<double>(maintenance.worked).count()},
+          {"problems", problems}};
+}
+
 Json summary_json(const pipeline::Progress& progress) {
   Json expectations = Json::object();
   for (const auto& [name, not_met] : progress.expectations) expectations[name] = not_met;
   return {{"views", views_json(progress.views)},
+          {"maintenance", progress.maintenance ? maintenance_json(*progress.maintenance) : Json(nullptr)},
           {"events", progress.events},
           {"rows", progress.rows},
           {"quarantined", progress.rejects},

@@ -11,6 +11,8 @@
 #include "bronze/tables.h"
 #include "cli/live_page.h"
 #include "cli/progress_line.h"
+#include "cli/tables_command.h"
+#include "config/units.h"
 #include "decode/expectations.h"
 #include "duck/database.h"
 #include "pipeline/status.h"
@@ -71,9 +73,16 @@ Json status_json(const config::PipelineConfig& config, const pipeline::PipelineS
                      {"table", view.table},
                      {"reflects", view.reflects ? Json(view.reflects->value) : Json(nullptr)},
                      {"as_of", view.as_of ? Json(utc_text(*view.as_of)) : Json(nullptr)},
+                     {"freshness_ms", view.freshness ? Json(view.freshness->count()) : Json(nullptr)},
                      {"evicted_partitions", view.evicted_partitions ? Json(*view.evicted_partitions) : Json(nullptr)}});
   }
   document["views"] = std::move(views);
+  document["objectives"] = {{"freshness_ms", config.freshness.count()}, {"file_size", config.maintenance.file_size}};
+  document["tables"] = Json::array();
+  for (const auto& table : status.tables) {
+    document["tables"].push_back(
+        {{"table", table.table}, {"files", table.files}, {"bytes", table.bytes}, {"small_files", table.small_files}});
+  }
   if (!status.source_problem.empty()) document["source_problem"] = status.source_problem;
   return document;
 }
@@ -99,13 +108,23 @@ void print_status(const config::PipelineConfig& config, const pipeline::Pipeline
                p.max_event_time ? utc_text(*p.max_event_time) : "-");
   }
   if (!status.views.empty()) {
-    fmt::print("\n{:<{}}  {:>15}  {}\n", "view", width, "bronze version", "as of");
+    fmt::print("\n{:<{}}  {:>15}  {:>20}  freshness (objective {})\n", "view", width, "bronze version", "as of",
+               config::duration_text(config.freshness));
     for (const auto& view : status.views) {
       const auto evicted = view.evicted_partitions.value_or(0);
-      fmt::print("{:<{}}  {:>15}  {}{}\n", view.name, width,
+      fmt::print("{:<{}}  {:>15}  {:>20}  {}{}\n", view.name, width,
                  number_or_dash(view.reflects ? std::optional(view.reflects->value) : std::nullopt),
                  view.as_of ? utc_text(*view.as_of) : "never published",
+                 view.freshness ? config::duration_text(*view.freshness) : "-",
                  evicted > 0 ? fmt::format("   {} partitions on disk", evicted) : std::string());
+    }
+  }
+  if (!status.tables.empty()) {
+    fmt::print("\n{:<{}}  {:>15}  {:>20}  smaller than the objective ({})\n", "table", width, "files", "bytes a file",
+               config::bytes_text(config.maintenance.file_size));
+    for (const auto& table : status.tables) {
+      fmt::print("{:<{}}  {:>15}  {:>20}  {}\n", table.table, width, with_thousands(table.files),
+                 size_text(table.files > 0 ? table.bytes / table.files : 0), with_thousands(table.small_files));
     }
   }
   if (!status.source_problem.empty()) fmt::print("\nthe source could not be asked: {}\n", status.source_problem);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/format.h"
 #include "cli/history_command.h"
+#include "pipeline/maintenance.h"
 
 namespace inlet::cli {
 
@@ -19,13 +20,8 @@ Result<std::vector<std::string>> upkeep_tables(const config::PipelineConfig& con
     INLET_ASSIGN_OR_RETURN(auto table, find_table(there, asked_for));
     return std::vector<std::string>{std::move(table)};
   }
-  std::vector<std::string> own{config.bronze.table, config.quarantine.table, config.late.table};
-  for (const auto& view : config.views) own.push_back(view.table);
-  std::vector<std::string> names;
-  for (const auto& name : own) {
-    const bool is_there = std::find(there.begin(), there.end(), name) != there.end();
-    if (is_there && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  }
+  auto names = pipeline::maintained_tables(config);
+  std::erase_if(names, [&](const auto& name) { return std::find(there.begin(), there.end(), name) == there.end(); });
   return names;
 }
 

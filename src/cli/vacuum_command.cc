@@ -5,7 +5,6 @@
 
 #include "base/format.h"
 #include "base/json.h"
-#include "bronze/markers.h"
 #include "cli/progress_line.h"
 #include "cli/query_command.h"
 #include "cli/stop_on_signal.h"
@@ -14,24 +13,12 @@
 #include "config/units.h"
 #include "lake/lock.h"
 #include "lake/vacuum.h"
-#include "views/versions_needed.h"
+#include "pipeline/maintenance.h"
 
 namespace inlet::cli {
 namespace {
 
 using Report = std::pair<std::string, lake::VacuumResult>;
-
-// The lowest version of a table that somebody still reads.
-Result<std::optional<TableVersion>> needed_from(const config::PipelineConfig& config, lake::Lake& lake,
-                                                const std::string& table) {
-  if (table == config.bronze.table) return views::lowest_version_needed(config, lake);
-  if (table != config.late.table) return std::optional<TableVersion>();
-  const auto bronze = lake.open(config.bronze.table);
-  if (bronze.status().code() == StatusCode::kNotFound) return std::optional<TableVersion>();
-  INLET_RETURN_IF_ERROR(bronze.status());
-  const auto applied = bronze::late_applied(*(*bronze)->snapshot(), config.name);
-  return applied ? std::optional(TableVersion{*applied}) : std::optional<TableVersion>();
-}
 
 Json to_json(const Report& report) {
   const auto& [table, result] = report;
@@ -77,7 +64,7 @@ Status vacuum(const config::PipelineConfig& config, const VacuumCommand& command
   UpkeepLine line;
   for (const auto& name : names) {
     if (stop.requested()) break;
-    INLET_ASSIGN_OR_RETURN(options.needed_from, needed_from(config, *lake, name));
+    INLET_ASSIGN_OR_RETURN(options.needed_from, pipeline::needed_from(config, *lake, name));
     INLET_ASSIGN_OR_RETURN(const auto table, lake->open(name));
     const auto show = [&](const lake::VacuumResult& so_far) {
       line.show(fmt::format("{}: {} files, {}", name, with_thousands(so_far.files), size_text(so_far.bytes)));

@@ -100,6 +100,10 @@ const std::array kKeys{
         .note("required"),
     key("pipeline.timezone", KeyType::kText, INLET_MEMBER(timezone),
         "Time zone of timestamps that carry none: an IANA name such as `Europe/Paris`."),
+    key("pipeline.freshness", KeyType::kDuration, INLET_MEMBER(freshness),
+        "Objective: how soon an event that arrives is to be seen in the views' tables. A batch waits for a quarter of "
+        "it, a view's table is published at most twice in it; `status` shows it beside what is.")
+        .within(20 * kMillisecond, 24 * kHour),
 
     key("lake.path", KeyType::kText, INLET_MEMBER(lake),
         "Directory that holds the tables, relative to where the program is started. Created when it is not there.")
@@ -205,6 +209,7 @@ const std::array kKeys{
         .note("not partitioned"),
     key("bronze.batch_interval", KeyType::kDuration, INLET_MEMBER(bronze.batch_interval),
         "A batch is committed this long after its first event at the latest.")
+        .note("a quarter of `pipeline.freshness`")
         .within(kMillisecond, 24 * kHour),
     key("bronze.batch_rows", KeyType::kInteger, INLET_MEMBER(bronze.batch_rows),
         "A batch of this many events is committed at once.")
@@ -345,6 +350,27 @@ const std::array kKeys{
     key("filter[].values_from", KeyType::kText, INLET_FILTER(values_from),
         "A table of this pipeline, as SQL names it, whose values of the column are offered.")
         .note("required"),
+
+    key("maintenance.enabled", KeyType::kBoolean, INLET_MEMBER(maintenance.enabled),
+        "Look after the tables while the pipeline runs: bring small files together, vacuum, clean the logs."),
+    key("maintenance.file_size", KeyType::kBytes, INLET_MEMBER(maintenance.file_size),
+        "Objective: the size that the small files of a partition are brought together to. Files of three quarters of "
+        "it and more stay as they are; `status` shows how many are smaller.")
+        .within(kKibibyte, kTebibyte),
+    key("maintenance.min_files", KeyType::kInteger, INLET_MEMBER(maintenance.min_files),
+        "So many files of about one size in a partition are worth a rewrite; fewer wait.")
+        .within(2, 10'000),
+    key("maintenance.share", KeyType::kNumber, INLET_MEMBER(maintenance.share),
+        "How much of one core may be spent on it; it rests after each piece of work.")
+        .within(0.01, 1),
+    key("maintenance.interval", KeyType::kDuration, INLET_MEMBER(maintenance.interval),
+        "How often the tables are looked at; the first time so long after the start. What is left in a partition that "
+        "nothing was added to for 60 times as long is brought together, however little it is.")
+        .within(10 * kMillisecond, 24 * kHour),
+    key("maintenance.vacuum_interval", KeyType::kDuration, INLET_MEMBER(maintenance.vacuum_interval),
+        "How often files that no version within the retention needs are deleted and the logs are cleaned; the first "
+        "time a minute after the start at the latest.")
+        .within(10 * kMillisecond, 366 * 24 * kHour),
 
     key("resources.decode_threads", KeyType::kInteger, INLET_MEMBER(resources.decode_threads),
         "Threads that decode events; each owns partitions.")

@@ -117,7 +117,7 @@ struct DerivedColumn {
 struct BronzeConfig {
   std::string table;  // below the lake root: "bronze/ventes_stream"
   std::optional<DerivedColumn> partition_by;
-  std::chrono::milliseconds batch_interval{250};
+  std::chrono::milliseconds batch_interval{250};  // a quarter of the freshness, where it is not set
   std::int64_t batch_rows = 250'000;
   std::int64_t batch_bytes = 256LL << 20;
   std::map<std::string, std::string> properties;  // delta.*
@@ -226,10 +226,21 @@ struct ResourceConfig {
   std::int64_t view_memory_limit = 1LL << 30;
 };
 
+/// What a run does for its tables beside the flow.
+struct MaintenanceConfig {
+  bool enabled = true;
+  std::int64_t file_size = 128'000'000;  // what small files are brought together to
+  std::int64_t min_files = 16;           // fewer of about one size are not worth a rewrite
+  double share = 0.25;                   // of one core
+  std::chrono::milliseconds interval{10'000};
+  std::chrono::milliseconds vacuum_interval{std::chrono::minutes(10)};
+};
+
 struct PipelineConfig {
   std::string name;
-  std::string timezone = "UTC";  // of timestamps that carry none
-  std::string lake;              // directory; absolute after loading (relative to the working directory)
+  std::string timezone = "UTC";               // of timestamps that carry none
+  std::chrono::milliseconds freshness{1000};  // objective: from an event's arrival to its place in every view's table
+  std::string lake;                           // directory; absolute after loading (relative to the working directory)
   SourceConfig source;
   EventConfig event;
   BronzeConfig bronze;
@@ -238,6 +249,7 @@ struct PipelineConfig {
   std::vector<ExpectConfig> expectations;   // in file order
   std::vector<ViewConfig> views;            // in file order
   std::vector<DimensionConfig> dimensions;  // in file order
+  MaintenanceConfig maintenance;
   ResourceConfig resources;
   std::vector<ReportConfig> reports;  // in file order
   ServeConfig serve;

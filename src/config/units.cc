@@ -17,8 +17,6 @@ struct Unit {
 // Largest first, as the texts made from them take the largest that divides.
 constexpr std::array kDurationUnits{Unit{"d", 86'400'000'000}, Unit{"h", 3'600'000'000}, Unit{"m", 60'000'000},
                                     Unit{"s", 1'000'000},      Unit{"ms", 1'000},        Unit{"us", 1}};
-constexpr std::array kBinaryUnits{Unit{"TiB", 1LL << 40}, Unit{"GiB", 1LL << 30}, Unit{"MiB", 1LL << 20},
-                                  Unit{"KiB", 1LL << 10}};
 constexpr std::array kByteUnits{Unit{"TiB", 1LL << 40},
                                 Unit{"GiB", 1LL << 30},
                                 Unit{"MiB", 1LL << 20},
@@ -26,7 +24,7 @@ constexpr std::array kByteUnits{Unit{"TiB", 1LL << 40},
                                 Unit{"TB", 1'000'000'000'000},
                                 Unit{"GB", 1'000'000'000},
                                 Unit{"MB", 1'000'000},
-                                Unit{"KB", 1'000},
+                                Unit{"kB", 1'000},
                                 Unit{"B", 1}};
 // With at most six digits behind the point, fraction * unit cannot overflow.
 constexpr std::size_t kMaxFractionDigits = 6;
@@ -124,6 +122,14 @@ std::string duration_text(std::chrono::microseconds duration) {
   return largest_exact(duration.count(), kDurationUnits, "s");
 }
 
-std::string bytes_text(std::int64_t bytes) { return largest_exact(bytes, kBinaryUnits, "B"); }
+std::string bytes_text(std::int64_t bytes) {
+  std::string shortest = std::to_string(bytes) + "B";
+  for (const auto& unit : kByteUnits) {
+    if (bytes == 0 || bytes % unit.size != 0) continue;
+    auto text = std::to_string(bytes / unit.size) + std::string(unit.name);
+    if (text.size() < shortest.size()) shortest = std::move(text);
+  }
+  return shortest;
+}
 
 }  // namespace inlet::config

@@ -12,6 +12,7 @@
 #include "base/fault_point.h"
 #include "duck/database.h"
 #include "duck/file_values.h"
+#include "lake/commit_id.h"
 #include "lake/file_check.h"
 #include "lake/file_statistics.h"
 #include "lake/files_select.h"
@@ -20,6 +21,7 @@ namespace inlet::lake {
 namespace {
 
 constexpr const char* kSuperseded = "compaction.superseded";
+constexpr const char* kStopped = "compaction.stopped";
 
 std::set<std::string> paths_of(const std::vector<LiveFile>& files) {
   std::set<std::string> paths;
@@ -36,18 +38,13 @@ struct Rewritten {
 
 class Compaction {
  public:
-  Compaction(Lake& lake, Table& table, const CompactionOptions& options, duck::Database database,
-             duck::Connection connection)
-      : lake_(lake),
-        table_(table),
-        options_(options),
-        database_(std::move(database)),
-        connection_(std::move(connection)) {}
+  Compaction(Lake& lake, Table& table, std::int64_t target_bytes, duck::Connection& connection,
+             duck::FileValues& file_values)
+      : lake_(lake), table_(table), target_bytes_(target_bytes), file_values_(file_values), connection_(connection) {}
 
   Result<CompactionResult> run(const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
                                const std::function<void(const CompactionProgress&)>& on_progress,
                                const std::function<bool()>& should_stop) {
-    INLET_RETURN_IF_ERROR(duck::register_file_values(connection_, file_values_));
     snapshot_ = snapshot;
     CompactionProgress progress;
     for (const auto& group : groups) {
@@ -68,7 +65,7 @@ class Compaction {
         continue;
       }
       ready.push_back(std::move(rewritten));
-      if (ready_bytes < options_.target_bytes) continue;
+      if (ready_bytes < target_bytes_) continue;
       INLET_RETURN_IF_ERROR(commit(std::exchange(ready, {}), should_stop));
       ready_bytes = 0;
     }
@@ -85,11 +82,18 @@ class Compaction {
     const auto& partition_columns = snapshot_->partition_columns();
     const auto expected = recorded_rows(group.files);
     const std::string select =
-        files_select_sql(table_.directory(), snapshot_->schema(), partition_columns, group.files, *file_values_);
+        files_select_sql(table_.directory(), snapshot_->schema(), partition_columns, group.files, file_values_);
+    // One name for all that is written here: what an error leaves half written is found by it.
+    const std::string name = "part-" + new_uuid();
     auto written = duck::copy_to_parquet(connection_, select,
-                                         {.directory = table_.directory(), .partition_columns = partition_columns});
-    for (const auto& file : group.files) file_values_->erase(absolute_path(table_.directory(), file.path));
-    INLET_RETURN_IF_ERROR(written.status());
+                                         {.directory = table_.directory(),
+                                          .partition_columns = partition_columns,
+                                          .file_name_pattern = name + "-{uuid}"});
+    for (const auto& file : group.files) file_values_.erase(absolute_path(table_.directory(), file.path));
+    if (!written.is_ok()) {
+      discard_named(name);
+      return written.status();
+    }
 
     const auto now = std::chrono::floor<std::chrono::milliseconds>(Clock::system().now().time_since_epoch()).count();
     Rewritten rewritten;
@@ -116,17 +120,35 @@ class Compaction {
   // One commit for all of `ready` whose files are live at that moment.
   Status commit(std::vector<Rewritten> ready, const std::function<bool()>& should_stop) {
     if (ready.empty()) return Status::ok();
-    std::vector<bool> is_in(ready.size());
+    // All were live in snapshot_: what commits since have removed is looked for in those alone. To list the files anew
+    // at each attempt would take longer than the next append does, and every attempt would come too late.
+    std::set<std::string> inputs;
+    for (const auto& rewritten : ready) inputs.merge(paths_of(rewritten.group.files));
+    std::vector<bool> is_in(ready.size(), true);
+    TableVersion seen = snapshot_->version();
+    std::set<std::string> gone;
+    // Planned again for as long as others come first, and nobody need wait for the end of that: a stop is asked for
+    // from the second attempt on. Whatever was attempted before is known to be in no commit when a plan is asked for.
+    bool is_first_attempt = true;
     const auto plan = [&](const Snapshot& snapshot) -> Result<Commit> {
+      if (!std::exchange(is_first_attempt, false) && should_stop())
+        return Status(StatusCode::kCancelled, kStopped, "stopped while others committed");
       if (snapshot.table_id() != snapshot_->table_id() || !(snapshot.schema() == snapshot_->schema()) ||
           snapshot.partition_columns() != snapshot_->partition_columns()) {
         return Status(StatusCode::kConflict, kSuperseded, "the table has another definition now");
       }
-      INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
-      const auto live = paths_of(files);
+      for (; seen < snapshot.version(); ++seen.value) {
+        const auto changes = table_.changes({seen.value + 1});
+        if (changes.status().code() == StatusCode::kNotFound)
+          return Status(StatusCode::kConflict, kSuperseded, "the log was cleaned up past what was read");
+        INLET_RETURN_IF_ERROR(changes.status());
+        for (const auto& path : changes->removed) {
+          if (inputs.contains(path)) gone.insert(path);
+        }
+      }
       for (std::size_t i = 0; i < ready.size(); ++i) {
-        const auto& inputs = ready[i].group.files;
-        is_in[i] = std::all_of(inputs.begin(), inputs.end(), [&](const auto& f) { return live.contains(f.path); });
+        const auto& files = ready[i].group.files;
+        is_in[i] = std::none_of(files.begin(), files.end(), [&](const auto& f) { return gone.contains(f.path); });
       }
       if (std::none_of(is_in.begin(), is_in.end(), [](bool b) { return b; }))
         return Status(StatusCode::kConflict, kSuperseded, "another writer has removed the files meanwhile");
@@ -134,7 +156,12 @@ class Compaction {
     };
     INLET_FAULT_POINT("tables.before_compaction_commit");
     const auto committed = table_.commit(plan, should_stop);
-    if (!committed.is_ok() && committed.status().detail().id != kSuperseded) return committed.status();
+    const std::string refused_by = committed.is_ok() ? "" : committed.status().detail().id;
+    if (refused_by == kStopped) {
+      for (const auto& rewritten : ready) discard(rewritten);
+      return Status::ok();
+    }
+    if (!committed.is_ok() && refused_by != kSuperseded) return committed.status();
     INLET_FAULT_POINT("tables.after_compaction_commit");
     if (!committed.is_ok()) is_in.assign(ready.size(), false);
     for (std::size_t i = 0; i < ready.size(); ++i) count(ready[i], is_in[i]);
@@ -185,23 +212,153 @@ class Compaction {
     }
   }
 
+  // A disk that is full must not be filled with the halves of every attempt.
+  void discard_named(const std::string& name) const {
+    namespace fs = std::filesystem;
+    std::error_code failed;
+    std::vector<fs::path> halves;
+    fs::recursive_directory_iterator entries(table_.directory(), failed);
+    for (; !failed && entries != fs::recursive_directory_iterator(); entries.increment(failed)) {
+      if (entries->path().filename().string().starts_with(name)) halves.push_back(entries->path());
+    }
+    for (const auto& half : halves) {
+      std::error_code ignored;
+      fs::remove(half, ignored);
+    }
+  }
+
   Lake& lake_;
   Table& table_;
-  const CompactionOptions& options_;
-  std::shared_ptr<duck::FileValues> file_values_ = std::make_shared<duck::FileValues>();
-  duck::Database database_;
-  duck::Connection connection_;
+  const std::int64_t target_bytes_;
+  duck::FileValues& file_values_;
+  duck::Connection& connection_;
   SnapshotPtr snapshot_;
   CompactionResult result_;
 };
 
 }  // namespace
 
-std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files, const CompactionOptions& options) {
-  const std::int64_t is_enough = options.target_bytes / 4 * 3;
-  std::map<decltype(LiveFile::partition_values), std::vector<const LiveFile*>> partitions;
+bool is_large_enough(const LiveFile& file, std::int64_t target_bytes) { return file.bytes >= target_bytes / 4 * 3; }
+
+namespace {
+
+using SmallFiles = std::vector<const LiveFile*>;
+
+bool is_older(const LiveFile* a, const LiveFile* b) {
+  return std::tie(a->modified_ms, a->path) < std::tie(b->modified_ms, b->path);
+}
+
+std::int64_t bytes_of(const SmallFiles& files) {
+  std::int64_t bytes = 0;
+  for (const auto* file : files) bytes += file->bytes;
+  return bytes;
+}
+
+// How large a file is against what else counts as small that it stays out of it.
+constexpr std::int64_t kTooLargeForTheRest = 4;
+
+// The small files of one partition, by tier; 0 holds the largest.
+class Tiers {
+ public:
+  Tiers(const SmallFiles& files, const TierOptions& options) : options_(options) {
+    for (const auto* file : files) {
+      const std::size_t tier = tier_of(file->bytes);
+      if (tiers_.size() <= tier) tiers_.resize(tier + 1);
+      tiers_[tier].push_back(file);
+    }
+    for (auto& tier : tiers_) std::sort(tier.begin(), tier.end(), is_older);
+  }
+
+  /// Takes the files of the first tier that is full, and of those below it what has room beside them; empty: none is.
+  SmallFiles take() {
+    auto tier = std::find_if(tiers_.begin(), tiers_.end(), [this](const auto& files) { return is_full(files); });
+    SmallFiles taken;
+    std::int64_t bytes = 0;
+    for (; tier != tiers_.end(); ++tier) {
+      auto next = tier->begin();
+      for (; next != tier->end() && bytes < options_.target_bytes; ++next) {
+        taken.push_back(*next);
+        bytes += (*next)->bytes;
+      }
+      tier->erase(tier->begin(), next);
+    }
+    std::sort(taken.begin(), taken.end(), is_older);
+    return taken;
+  }
+
+ private:
+  std::size_t tier_of(std::int64_t bytes) const {
+    std::size_t tier = 0;
+    const auto factor = static_cast<std::int64_t>(options_.least_files);
+    for (auto limit = options_.target_bytes / factor; limit > 0 && bytes < limit; limit /= factor) ++tier;
+    return tier;
+  }
+
+  bool is_full(const SmallFiles& files) const {
+    return files.size() >= options_.least_files || (files.size() > 1 && bytes_of(files) >= options_.target_bytes);
+  }
+
+  const TierOptions& options_;
+  std::vector<SmallFiles> tiers_;
+};
+
+// Of a partition where nothing comes any more.
+SmallFiles leftovers(SmallFiles files) {
+  std::sort(files.begin(), files.end(), [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
+  std::int64_t smaller = 0;
+  auto end = files.begin();
+  for (; end != files.end(); smaller += (*end++)->bytes) {
+    if (end != files.begin() && (*end)->bytes > smaller * kTooLargeForTheRest) break;
+  }
+  files.erase(end, files.end());
+  std::sort(files.begin(), files.end(), is_older);
+  return files;
+}
+
+CompactionGroup group_of(const SmallFiles& files) {
+  CompactionGroup group;
+  group.partition_values = partition_of(*files.front());
+  for (const auto* file : files) group.files.push_back(*file);
+  group.bytes = bytes_of(files);
+  return group;
+}
+
+}  // namespace
+
+std::vector<CompactionGroup> plan_tiers(const std::vector<LiveFile>& files, const TierOptions& given) {
+  TierOptions options = given;
+  options.least_files = std::max<std::size_t>(options.least_files, 2);
+  struct Partition {
+    SmallFiles small;
+    std::int64_t newest_ms = 0;
+  };
+  std::map<decltype(LiveFile::partition_values), Partition> partitions;
   for (const auto& file : files) {
-    if (file.bytes < is_enough) partitions[partition_of(file)].push_back(&file);
+    auto& partition = partitions[partition_of(file)];
+    partition.newest_ms = std::max(partition.newest_ms, file.modified_ms);
+    if (!is_large_enough(file, options.target_bytes)) partition.small.push_back(&file);
+  }
+  std::vector<CompactionGroup> groups;
+  for (const auto& [values, partition] : partitions) {
+    const bool is_quiet = options.quiet_before_ms && partition.newest_ms < *options.quiet_before_ms;
+    if (is_quiet) {
+      CompactionOptions all;
+      all.target_bytes = options.target_bytes;
+      std::vector<LiveFile> rest;
+      for (const auto* file : leftovers(partition.small)) rest.push_back(*file);
+      for (auto& group : plan_compaction(rest, all)) groups.push_back(std::move(group));
+      continue;
+    }
+    Tiers tiers(partition.small, options);
+    for (auto taken = tiers.take(); !taken.empty(); taken = tiers.take()) groups.push_back(group_of(taken));
+  }
+  return groups;
+}
+
+std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files, const CompactionOptions& options) {
+  std::map<decltype(LiveFile::partition_values), SmallFiles> partitions;
+  for (const auto& file : files) {
+    if (!is_large_enough(file, options.target_bytes)) partitions[partition_of(file)].push_back(&file);
   }
   std::vector<CompactionGroup> groups;
   const auto close = [&](CompactionGroup& group) {
@@ -209,9 +366,7 @@ std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files,
     group = {};
   };
   for (auto& [values, small] : partitions) {
-    std::sort(small.begin(), small.end(), [](const LiveFile* a, const LiveFile* b) {
-      return std::tie(a->modified_ms, a->path) < std::tie(b->modified_ms, b->path);
-    });
+    std::sort(small.begin(), small.end(), is_older);
     CompactionGroup group;
     for (const auto* file : small) {
       group.partition_values = values;
@@ -241,10 +396,24 @@ Result<CompactionResult> compact(Lake& lake, Table& table, const CompactionOptio
     return result;
   }
   if (groups.empty()) return result;
-  INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open({.threads = options.threads,
-                                                              .memory_limit_bytes = options.memory_limit_bytes}));
+  INLET_ASSIGN_OR_RETURN(auto compactor, Compactor::open(options.threads, options.memory_limit_bytes));
+  return compactor.run(lake, table, snapshot, std::move(groups), options.target_bytes, on_progress, should_stop);
+}
+
+Result<Compactor> Compactor::open(int threads, std::int64_t memory_limit_bytes) {
+  INLET_ASSIGN_OR_RETURN(auto database,
+                         duck::Database::open({.threads = threads, .memory_limit_bytes = memory_limit_bytes}));
   INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
-  return Compaction(lake, table, options, std::move(database), std::move(connection))
+  Compactor compactor(std::move(database), std::move(connection));
+  INLET_RETURN_IF_ERROR(duck::register_file_values(compactor.connection_, compactor.file_values_));
+  return compactor;
+}
+
+Result<CompactionResult> Compactor::run(Lake& lake, Table& table, const SnapshotPtr& snapshot,
+                                        std::vector<CompactionGroup> groups, std::int64_t target_bytes,
+                                        const std::function<void(const CompactionProgress&)>& on_progress,
+                                        const std::function<bool()>& should_stop) {
+  return Compaction(lake, table, target_bytes, connection_, *file_values_)
       .run(snapshot, std::move(groups), on_progress, should_stop);
 }
 

@@ -8,17 +8,21 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "duck/database.h"
+#include "duck/file_values.h"
 #include "lake/table.h"
 
 namespace inlet::lake {
 
 struct CompactionOptions {
-  std::int64_t target_bytes = 128LL << 20;
+  std::int64_t target_bytes = 128'000'000;
   std::size_t least_files = 2;  // fewer are not worth a rewrite
   bool dry_run = false;
   // Of the DuckDB that reads and writes the rows: one thread is one core's share.
@@ -37,6 +41,25 @@ struct CompactionGroup {
 /// partition are taken oldest first until a group has the target's size. Pure.
 std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files, const CompactionOptions& options);
 
+/// True for a file that compaction leaves as it is: three quarters of the target and more.
+bool is_large_enough(const LiveFile& file, std::int64_t target_bytes);
+
+struct TierOptions {
+  std::int64_t target_bytes = 128'000'000;
+  std::size_t least_files = 16;  // of a tier
+  /// Of a partition whose newest file is older than this, what is left is brought together; nullopt: of none.
+  std::optional<std::int64_t> quiet_before_ms;
+};
+
+/// Which files are worth bringing together while others keep coming. Pure.
+///
+/// The small files of a partition stand in tiers by size, a tier's files up to `least_files` times as large as those of
+/// the next. A tier is brought together when it has `least_files` files, or a target's worth of them, along with
+/// everything smaller: so each row is written again about once a tier (its logarithm of target ÷ first file), and a
+/// partition has fewer than `least_files` files of each tier. Of a quiet partition the small files become one, but for
+/// those more than four times as large as all that are smaller: what trickles in late does not rewrite what is there.
+std::vector<CompactionGroup> plan_tiers(const std::vector<LiveFile>& files, const TierOptions& options);
+
 struct CompactionResult {
   std::int64_t groups = 0;    // brought together; with dry_run: that would be
   std::int64_t given_up = 0;  // because another writer had removed a file meanwhile
@@ -53,6 +76,30 @@ struct CompactionProgress {
   std::int64_t all_files = 0;
   std::int64_t bytes = 0;
   std::int64_t all_bytes = 0;
+};
+
+/// What rows are read and written by, for those who compact again and again. One thread, but for interrupt().
+class Compactor {
+ public:
+  static Result<Compactor> open(int threads, std::int64_t memory_limit_bytes);
+
+  /// Brings together `groups` of live files of `snapshot`, a commit for every `target_bytes` of them. Ends early, with
+  /// what is committed, when `should_stop` says so. Errors as compact().
+  Result<CompactionResult> run(Lake& lake, Table& table, const SnapshotPtr& snapshot,
+                               std::vector<CompactionGroup> groups, std::int64_t target_bytes,
+                               const std::function<void(const CompactionProgress&)>& on_progress,
+                               const std::function<bool()>& should_stop);
+
+  /// From any thread: what is being written ends with Cancelled.
+  void interrupt() { connection_.interrupt(); }
+
+ private:
+  Compactor(duck::Database database, duck::Connection connection)
+      : database_(std::move(database)), connection_(std::move(connection)) {}
+
+  duck::Database database_;
+  duck::Connection connection_;
+  std::shared_ptr<duck::FileValues> file_values_ = std::make_shared<duck::FileValues>();
 };
 
 /// Brings the files of the newest snapshot together, a commit for every target's worth of rows. Ends early, with what

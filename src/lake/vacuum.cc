@@ -80,6 +80,7 @@ class Vacuum {
     INLET_ASSIGN_OR_RETURN(const auto snapshot, table_.refresh());
     result_.retain = options_.retain.value_or(deleted_file_retention(snapshot->properties()));
     INLET_RETURN_IF_ERROR(read_log(*snapshot));
+    remember(standing, snapshot->version());
     for (const auto& file : standing) {
       if (live_.contains(file.path)) continue;
       if (!may_go(file)) {
@@ -88,6 +89,7 @@ class Vacuum {
       }
       if (should_stop()) return result_;
       INLET_RETURN_IF_ERROR(remove(file));
+      if (options_.known != nullptr && !options_.dry_run) options_.known->removed_at.erase(file.path);
       if (on_progress) on_progress(result_);
     }
     INLET_RETURN_IF_ERROR(clean_log(*snapshot));
@@ -99,18 +101,38 @@ class Vacuum {
     INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
     for (const auto& file : files) live_.insert(file.path);
     INLET_ASSIGN_OR_RETURN(const auto tombstones, table_.tombstones());
-    for (const auto& tombstone : tombstones) {
-      auto& removed_at = removed_at_[tombstone.path];
-      removed_at = std::max(removed_at, tombstone.removed_at);
+    for (const auto& tombstone : tombstones) was_removed(tombstone.path, tombstone.removed_at);
+    if (options_.known != nullptr) {
+      for (const auto& [path, removed_at] : options_.known->removed_at) was_removed(path, removed_at);
     }
-    if (!options_.needed_from) return Status::ok();
+    // Commit by commit: what somebody needs, and what was removed and forgotten since the vacuum before.
+    const auto newest = snapshot.version();
+    const auto needed_from = options_.needed_from.value_or(newest);
+    const auto read_to = options_.known != nullptr ? options_.known->read_to.value_or(newest) : newest;
     INLET_ASSIGN_OR_RETURN(const auto there, table_.versions());
-    for (auto version = std::max(options_.needed_from->value, there.oldest.value) + 1;
-         version <= snapshot.version().value; ++version) {
+    for (auto version = std::max(std::min(needed_from, read_to), there.oldest).value + 1; version <= newest.value;
+         ++version) {
       INLET_ASSIGN_OR_RETURN(const auto changes, table_.changes({version}));
-      needed_.insert(changes.removed.begin(), changes.removed.end());
+      for (const auto& path : changes.removed) was_removed(path, changes.timestamp);
+      if (version > needed_from.value) needed_.insert(changes.removed.begin(), changes.removed.end());
     }
     return Status::ok();
+  }
+
+  void was_removed(const std::string& path, Timestamp time) {
+    auto& removed_at = removed_at_[path];
+    removed_at = std::max(removed_at, time);
+  }
+
+  void remember(const std::vector<StandingFile>& standing, TableVersion newest) {
+    if (options_.known == nullptr || options_.dry_run) return;
+    options_.known->read_to = newest;
+    options_.known->removed_at.clear();
+    if (result_.retain >= kUncommittedLifetimeOfARun) return;  // then it makes no difference
+    for (const auto& file : standing) {
+      const auto removed = removed_at_.find(file.path);
+      if (removed != removed_at_.end() && !live_.contains(file.path)) options_.known->removed_at.insert(*removed);
+    }
   }
 
   bool may_go(const StandingFile& file) const {

@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -21,11 +22,20 @@
 
 namespace inlet::lake {
 
+/// What one vacuum of a table knows for the next. A checkpoint forgets a removal as soon as it is past the retention,
+/// and one is written every few commits: who only looks at the log now and then would take what went in between for
+/// files of a writer that has not committed them yet. Kept where the retention is shorter than what those have.
+struct KnownRemovals {
+  std::optional<TableVersion> read_to;                    // every commit up to here has been looked at
+  std::unordered_map<std::string, Timestamp> removed_at;  // of files that still stand
+};
+
 struct VacuumOptions {
   std::optional<std::chrono::milliseconds> retain;  // nullopt: what the table's properties say
   std::optional<TableVersion> needed_from;          // the lowest version that a view still reads; nullopt: none
   std::optional<Timestamp> oldest_writer;           // since when the longest-running writer runs; nullopt: none runs
   bool dry_run = false;
+  KnownRemovals* known = nullptr;  // of the vacuum of this table before; brought up to date. nullptr: there was none
 };
 
 struct VacuumResult {

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/log.h"
@@ -111,6 +112,7 @@ class Pipeline::Run {
                             bronze::Writer(run->tables_, config, std::move(write_connection), clock),
                             run->committed_hook(config, hooks));
     if (options.only != RunOptions::Only::kBronze) INLET_RETURN_IF_ERROR(run->start_views(config, hooks));
+    run->start_maintenance(config);
     return run;
   }
 
@@ -120,6 +122,7 @@ class Pipeline::Run {
                                                        const RunHooks& hooks) {
     auto run = std::unique_ptr<Run>(new Run(config, source, clock, stop));
     INLET_RETURN_IF_ERROR(run->start_views(config, hooks));
+    run->start_maintenance(config);
     return run;
   }
 
@@ -129,6 +132,7 @@ class Pipeline::Run {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       if (hooks.on_progress) hooks.on_progress(progress());
     }
+    stop_maintenance();
     return finish_views();
   }
 
@@ -146,8 +150,10 @@ class Pipeline::Run {
                                      [&] {
                                        if (hooks.on_progress) hooks.on_progress(progress());
                                      });
+    if (stop_.requested()) stop_maintenance();  // who waits for the end waits for what was read alone
     decoders_->finish();
     writer.join();
+    stop_maintenance();
     for (const auto& [partition, last] : acknowledgements_.take()) source_.committed(partition, last);
     source_.close();
     const Status kept = finish_views();
@@ -160,6 +166,7 @@ class Pipeline::Run {
     if (committer_) progress = committer_->progress();
     if (decoders_) progress.queued_rows = static_cast<std::int64_t>(decoders_->waiting_rows());
     if (views_) progress.views = views_->status();
+    if (maintenance_) progress.maintenance = maintenance_->status();
     progress.duckdb_bytes = duckdb_bytes();
     progress.elapsed = clock_.steady_now() - started_;
     return progress;
@@ -174,6 +181,23 @@ class Pipeline::Run {
     INLET_ASSIGN_OR_RETURN(views_, views::ViewEngine::start(config, bronze::bronze_definition(config).schema, clock_,
                                                             {.on_published = hooks.on_published}));
     return Status::ok();
+  }
+
+  void start_maintenance(const config::PipelineConfig& config) {
+    if (!config.maintenance.enabled) return;
+    Maintenance::Parts parts{config, clock_, source_.in_group(), nullptr};
+    if (views_) {
+      parts.may_read_all = [this] {
+        const auto views = views_->status();
+        return std::any_of(views.begin(), views.end(),
+                           [](const auto& view) { return !view.published && view.problem.is_ok(); });
+      };
+    }
+    maintenance_.emplace(std::move(parts));
+  }
+
+  void stop_maintenance() {
+    if (maintenance_) maintenance_->stop();
   }
 
   std::int64_t duckdb_bytes() const {
@@ -218,6 +242,7 @@ class Pipeline::Run {
   std::optional<Intake> intake_;
   std::optional<Committer> committer_;
   std::unique_ptr<views::ViewEngine> views_;
+  std::optional<Maintenance> maintenance_;
 };
 
 Pipeline::Pipeline(config::PipelineConfig config, std::unique_ptr<source::Source> source, const Clock& clock)

@@ -4,6 +4,7 @@
 //   decode threads                      record batch → data chunk, order kept
 //   writer thread                       closes batches on time, rows or bytes; Parquet and commit
 //   view threads                        one applies bronze versions to the views, one publishes (views/view_engine.h)
+//   maintenance thread                  small files together, vacuum, clean logs (maintenance.h)
 //
 // Start: lock (no group) → tables → source → claim → marker → read. Stop: poll ends, what was read is decoded and
 // committed, the source is told, the views are brought level and published, the lock goes.
@@ -23,6 +24,7 @@
 #include "base/status.h"
 #include "bronze/writer.h"
 #include "config/pipeline_config.h"
+#include "pipeline/maintenance.h"
 #include "source/source.h"
 #include "views/view_keeper.h"
 
@@ -67,6 +69,7 @@ struct Progress {
   std::chrono::steady_clock::duration elapsed{0};
   std::int64_t duckdb_bytes = -1;  // held by DuckDB, the flow's and the views'; -1: it cannot say
   std::vector<views::ViewStatus> views;
+  std::optional<MaintenanceStatus> maintenance;  // nullopt: maintenance.enabled = false
 };
 
 /// One committed batch, for whoever listens (views, benchmarks). Called on the writer thread.

@@ -13,6 +13,9 @@
 namespace inlet::pipeline {
 namespace {
 
+using std::chrono::milliseconds;
+
+constexpr std::size_t kPublishesLookedAt = 64;
 constexpr std::chrono::seconds kSourcePatience{5};
 constexpr std::size_t kCommitsLookedAt = 400;
 constexpr std::chrono::seconds kRateWindow{60};
@@ -85,6 +88,30 @@ void read_watermark(const std::vector<lake::HistoryEntry>& history, std::chrono:
   }
 }
 
+// From the first commit of bronze that the last publish shows and the one before does not, to that publish.
+std::optional<milliseconds> publish_delay(const std::vector<lake::HistoryEntry>& view,
+                                          const std::vector<lake::HistoryEntry>& bronze, const std::string& app_id) {
+  std::optional<Timestamp> published;
+  std::vector<std::int64_t> reflects;
+  for (const auto& entry : view) {
+    const auto said = std::find_if(entry.transactions.begin(), entry.transactions.end(),
+                                   [&](const auto& transaction) { return transaction.app_id == app_id; });
+    if (said == entry.transactions.end()) continue;
+    if (!published) published = entry.timestamp;
+    reflects.push_back(said->version);
+    if (reflects.size() == 2) break;
+  }
+  if (reflects.size() < 2 || bronze.empty() || bronze.back().version.value > reflects[1] + 1) return std::nullopt;
+  std::optional<Timestamp> first;
+  for (const auto& entry : bronze) {
+    const auto version = entry.version.value;
+    if (version > reflects[1] && version <= reflects[0] && entry.operation == "STREAMING UPDATE")
+      first = entry.timestamp;
+  }
+  if (!first) return std::nullopt;
+  return std::chrono::duration_cast<milliseconds>(*published - *first);
+}
+
 }  // namespace
 
 std::optional<std::int64_t> PartitionStatus::lag() const {
@@ -132,6 +159,7 @@ Result<PipelineStatus> read_status(const config::PipelineConfig& config, const C
   }
   INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
   auto bronze = lake->open(config.bronze.table);
+  std::vector<lake::HistoryEntry> history;
   if (!bronze.is_ok() && bronze.status().code() != StatusCode::kNotFound) return bronze.status();
   if (bronze.is_ok()) {
     const auto snapshot = (*bronze)->snapshot();
@@ -144,7 +172,7 @@ Result<PipelineStatus> read_status(const config::PipelineConfig& config, const C
       row.epoch = state.epoch;
       if (state.max_event_time_us) row.max_event_time = Timestamp(std::chrono::microseconds(*state.max_event_time_us));
     }
-    INLET_ASSIGN_OR_RETURN(const auto history, (*bronze)->history(kCommitsLookedAt));
+    INLET_ASSIGN_OR_RETURN(history, (*bronze)->history(kCommitsLookedAt));
     read_rate(history, status);
     read_watermark(history, config.late.idle_timeout, partitions, status);
     status.late = snapshot->transaction(bronze::late_id(config.name)).value_or(0);
@@ -164,8 +192,18 @@ Result<PipelineStatus> read_status(const config::PipelineConfig& config, const C
     if (!published) continue;
     shown.reflects = published->bronze.version;
     shown.as_of = published->bronze.timestamp;
+    INLET_ASSIGN_OR_RETURN(const auto publishes, (*table)->history(kPublishesLookedAt));
+    shown.freshness = publish_delay(publishes, history, views::view_txn_id(config.name, view.name));
+    if (shown.freshness) *shown.freshness += config.bronze.batch_interval;
     const auto state = views::read_saved_state(views::state_directory(lake->root(), config.name, view.name));
     if (state.is_ok()) shown.evicted_partitions = state->on_disk;
+  }
+  for (const auto& name : maintained_tables(config)) {
+    const auto table = lake->open(name);
+    if (table.status().code() == StatusCode::kNotFound) continue;
+    INLET_RETURN_IF_ERROR(table.status());
+    INLET_ASSIGN_OR_RETURN(const auto files, (*table)->snapshot()->files());
+    status.tables.push_back(file_sizes(name, files, config.maintenance.file_size));
   }
   for (auto& [partition, row] : partitions) {
     row.partition = partition;

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "config/pipeline_config.h"
 #include "lake/table.h"
+#include "pipeline/maintenance.h"
 #include "source/source.h"
 
 namespace inlet::pipeline {
@@ -33,6 +34,9 @@ struct PublishedViewStatus {
   std::string table;
   std::optional<TableVersion> reflects;  // the bronze version its table shows; absent: never published
   std::optional<Timestamp> as_of;        // when that version was committed
+  /// How old the oldest events were that its last publish was the first to show, at most: from when they could have
+  /// arrived to that commit. Absent: published once at most, or too long ago.
+  std::optional<std::chrono::milliseconds> freshness;
   /// Partitions of the saved state that are not in memory; absent: none is saved.
   std::optional<std::size_t> evicted_partitions;
 };
@@ -48,6 +52,7 @@ struct PipelineStatus {
   std::optional<Timestamp> last_commit;    // the last one that moved data
   double events_per_second = 0;            // over the commits of the minute before the last one
   std::vector<PublishedViewStatus> views;  // in file order
+  std::vector<FileSizes> tables;           // those that are there
   std::string source_problem;              // why the source could not be asked; empty: it was
 };
 

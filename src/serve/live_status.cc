@@ -56,7 +56,22 @@ Json table_json(const LiveTable& table) {
               {"version", exact_integer(table.version.value)},
               {"files", exact_integer(table.files)},
               {"bytes", exact_integer(table.bytes)},
+              {"small_files", exact_integer(table.small_files)},
               {"rows", integer_or_null(table.rows)}};
+}
+
+Json maintenance_json(const LiveMaintenance& maintenance) {
+  Json problems = Json::array();
+  for (const auto& [table, problem] : maintenance.problems) problems.push_back({{"table", table}, {"error", problem}});
+  return Json{{"compactions", exact_integer(maintenance.compactions)},
+              {"removed_files", exact_integer(maintenance.removed_files)},
+              {"added_files", exact_integer(maintenance.added_files)},
+              {"rewritten_bytes", exact_integer(maintenance.rewritten_bytes)},
+              {"vacuumed_files", exact_integer(maintenance.vacuumed_files)},
+              {"vacuumed_bytes", exact_integer(maintenance.vacuumed_bytes)},
+              {"cleaned_log_files", exact_integer(maintenance.cleaned_log_files)},
+              {"cpu_s", maintenance.cpu_seconds},
+              {"problems", std::move(problems)}};
 }
 
 std::string_view state_of(const views::ViewStatus& view, TableVersion bronze) {
@@ -112,6 +127,10 @@ Json status_json(const LiveStatus& status) {
                 {"count", exact_integer(status.batches)}}},
               {"watermark", instant_or_null(status.watermark)},
               {"freshness_ms", milliseconds_or_null(status.freshness)},
+              {"objectives",
+               {{"freshness_ms", milliseconds(status.freshness_objective)},
+                {"file_size_bytes", exact_integer(status.file_size_objective)}}},
+              {"maintenance", maintenance_json(status.maintenance)},
               {"partitions", array_of(status.partitions, partition_json)},
               {"tables", array_of(status.tables, table_json)},
               {"views", array_of(status.views, [&](const auto& view) { return view_json(view, status); })},

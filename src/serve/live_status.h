@@ -29,7 +29,21 @@ struct LiveTable {
   TableVersion version;
   std::int64_t files = 0;
   std::int64_t bytes = 0;
+  std::int64_t small_files = 0;      // below three quarters of the objective
   std::optional<std::int64_t> rows;  // absent: a file without statistics
+};
+
+/// What this process has done for the tables beside the flow.
+struct LiveMaintenance {
+  std::int64_t compactions = 0;  // groups of small files brought together
+  std::int64_t removed_files = 0;
+  std::int64_t added_files = 0;
+  std::int64_t rewritten_bytes = 0;
+  std::int64_t vacuumed_files = 0;
+  std::int64_t vacuumed_bytes = 0;
+  std::int64_t cleaned_log_files = 0;
+  double cpu_seconds = 0;
+  std::vector<std::pair<std::string, std::string>> problems;  // of tables, with what the last try ended with
 };
 
 struct LiveStatus {
@@ -61,8 +75,13 @@ struct LiveStatus {
   /// How old the oldest committed event is that a view does not show yet; without views, the last batch's time.
   std::optional<std::chrono::milliseconds> freshness;
 
+  // What was asked for.
+  std::chrono::milliseconds freshness_objective{0};
+  std::int64_t file_size_objective = 0;
+
   std::vector<LivePartition> partitions;
   std::vector<LiveTable> tables;
+  LiveMaintenance maintenance;
   TableVersion bronze_version;
   std::vector<views::ViewStatus> views;
   std::vector<std::pair<std::string, std::int64_t>> expectations;  // how many events did not meet it

@@ -117,6 +117,8 @@ void add_tables(Scrape& scrape, const LiveStatus& status) {
   for (const auto& table : status.tables) scrape.sample(table.files, {{"table", table.name}});
   scrape.gauge("inlet_table_bytes", "Bytes of these files");
   for (const auto& table : status.tables) scrape.sample(table.bytes, {{"table", table.name}});
+  scrape.gauge("inlet_table_small_files", "Files of them below three quarters of maintenance.file_size");
+  for (const auto& table : status.tables) scrape.sample(table.small_files, {{"table", table.name}});
   scrape.gauge("inlet_table_rows", "Rows of these files, where every one has statistics");
   for (const auto& table : status.tables) scrape.sample_if(table.rows, {{"table", table.name}});
 }
@@ -151,6 +153,32 @@ void add_views(Scrape& scrape, const LiveStatus& status) {
   each([](const auto& view) { return seconds(view.last_publish_time); });
   scrape.gauge("inlet_view_failed", "1 when the view has stopped with an error, else 0");
   each([](const auto& view) { return std::int64_t{view.problem.is_ok() ? 0 : 1}; });
+}
+
+void add_maintenance(Scrape& scrape, const LiveStatus& status) {
+  const auto& done = status.maintenance;
+  scrape.gauge("inlet_objective_freshness_seconds", "The freshness that the pipeline file asks for");
+  scrape.sample(seconds(status.freshness_objective));
+  scrape.gauge("inlet_objective_file_bytes", "The size of files that the pipeline file asks for");
+  scrape.sample(status.file_size_objective);
+  scrape.counter("inlet_maintenance_compactions_total", "Groups of small files brought together by this process");
+  scrape.sample(done.compactions);
+  scrape.counter("inlet_maintenance_removed_files_total", "Small files that were brought together");
+  scrape.sample(done.removed_files);
+  scrape.counter("inlet_maintenance_added_files_total", "Files that they became");
+  scrape.sample(done.added_files);
+  scrape.counter("inlet_maintenance_rewritten_bytes_total", "Bytes of files that were brought together");
+  scrape.sample(done.rewritten_bytes);
+  scrape.counter("inlet_maintenance_vacuumed_files_total", "Files deleted that no version within the retention needs");
+  scrape.sample(done.vacuumed_files);
+  scrape.counter("inlet_maintenance_vacuumed_bytes_total", "Bytes of these files");
+  scrape.sample(done.vacuumed_bytes);
+  scrape.counter("inlet_maintenance_cleaned_log_files_total", "Files of logs that were cleaned up");
+  scrape.sample(done.cleaned_log_files);
+  scrape.counter("inlet_maintenance_cpu_seconds_total", "Time of a core spent on maintenance");
+  scrape.sample(done.cpu_seconds);
+  scrape.gauge("inlet_maintenance_failing_tables", "Tables whose maintenance failed the last time");
+  scrape.sample(static_cast<std::int64_t>(done.problems.size()));
 }
 
 void add_process(Scrape& scrape, const LiveStatus& status) {
@@ -240,6 +268,7 @@ std::string Metrics::text(const LiveStatus& status) const {
   add_partitions(scrape, status);
   add_tables(scrape, status);
   add_views(scrape, status);
+  add_maintenance(scrape, status);
   add_process(scrape, status);
   std::vector<MetricFamily> families = scrape.take();
   for (auto& counted : registry_.Collect()) families.push_back(std::move(counted));

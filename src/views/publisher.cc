@@ -26,6 +26,18 @@ std::int64_t table_number(const std::string& table_id) {
 constexpr const char* kOvertaken = "view.overtaken";
 constexpr const char* kTouched = "view.touched_by_another";
 
+// No commit after `from` up to `to` has changed a row of the table, or its definition. False where the log has them not
+// any more.
+Result<bool> rows_stay(lake::Table& table, TableVersion from, TableVersion to) {
+  for (TableVersion version{from.value + 1}; version <= to; ++version.value) {
+    const auto changes = table.changes(version);
+    if (changes.status().code() == StatusCode::kNotFound) return false;
+    INLET_RETURN_IF_ERROR(changes.status());
+    if (!changes->added.empty() || changes->removes_rows || changes->changes_definition) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 lake::TableDefinition view_definition(const config::ViewConfig& view, const ViewPlan& plan) {
@@ -35,7 +47,10 @@ lake::TableDefinition view_definition(const config::ViewConfig& view, const View
     definition.schema.columns.push_back({output.column.name, output.column.type, true});
   definition.schema.columns.push_back({"processing_time", {TypeKind::kTimestamp}, true});
   definition.partition_columns = plan.partition_by;
-  definition.properties = {{"delta.deletedFileRetentionDuration", "interval 1 hours"}};
+  // A publish replaces what the one before wrote, up to twice a second: a version whose files are gone is of no use,
+  // and a month of them would be five million commits.
+  definition.properties = {{"delta.deletedFileRetentionDuration", "interval 1 hours"},
+                           {"delta.logRetentionDuration", "interval 1 hours"}};
   return definition;
 }
 
@@ -120,7 +135,7 @@ Result<std::optional<Published>> read_published(lake::Table& table, const std::s
                         Timestamp(std::chrono::microseconds(std::stoll("0" + entry.info_text(kBronzeTimestamp))))};
     published.fingerprint = entry.info_text(kFingerprint);
     published.table_version = entry.version;
-    published.is_newest = entry.version == snapshot->version();
+    INLET_ASSIGN_OR_RETURN(published.is_unchanged, rows_stay(table, entry.version, snapshot->version()));
     return std::optional<Published>(std::move(published));
   }
   std::optional<Published> unknown(std::in_place);
@@ -141,7 +156,17 @@ Result<std::vector<std::string>> Publisher::files_to_remove(const Request& reque
   return removes;
 }
 
-Status Publisher::refusal(const Request& request, const lake::Snapshot& snapshot) const {
+Result<bool> Publisher::is_as_left(const lake::Snapshot& snapshot) {
+  if (!left_ || snapshot.version() < left_->version) return false;
+  if (snapshot.version() == left_->version) return true;
+  // Somebody else's publish without a row is no compaction: from then on the table is that state's.
+  if (snapshot.transaction(view_txn_id(pipeline_, plan_.name)) != left_->reflects.value) return false;
+  INLET_ASSIGN_OR_RETURN(const bool stay, rows_stay(*table_, left_->version, snapshot.version()));
+  if (stay) left_->version = snapshot.version();
+  return stay;
+}
+
+Status Publisher::refusal(const Request& request, const lake::Snapshot& snapshot) {
   INLET_RETURN_IF_ERROR(check_unmoved(snapshot));
   const std::string app_id = view_txn_id(pipeline_, plan_.name);
   const auto there = snapshot.transaction(app_id);
@@ -149,12 +174,15 @@ Status Publisher::refusal(const Request& request, const lake::Snapshot& snapshot
     const auto follows = request.follows ? std::optional(request.follows->value) : std::nullopt;
     if (there != follows || !is_as_defined(snapshot))
       return {StatusCode::kConflict, kOvertaken, "another process has published"};
-    if (snapshot.version() != left_at_)
-      return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
+    INLET_ASSIGN_OR_RETURN(const bool is_ours, is_as_left(snapshot));
+    if (!is_ours) return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
     return Status::ok();
   }
-  if (request.mode == Mode::kReplacePartitions && (snapshot.version() != left_at_ || !is_as_defined(snapshot)))
-    return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
+  if (request.mode == Mode::kReplacePartitions) {
+    INLET_ASSIGN_OR_RETURN(const bool is_ours, is_as_left(snapshot));
+    if (!is_ours || !is_as_defined(snapshot))
+      return {StatusCode::kConflict, kTouched, "another process wrote to the view's table"};
+  }
   // Never backwards; the same version again is the same rows.
   const bool same_table = snapshot.transaction(table_txn_id(app_id)) == table_number(request.bronze.table_id);
   if (there && *there > request.bronze.version.value && same_table)
@@ -226,7 +254,7 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
   const auto committed = table_->commit(plan, should_stop);
   if (!committed.is_ok()) return as_outcome(committed.status());
   replaces_.reset();
-  left_at_ = committed->version;
+  left_ = Left{committed->version, request.bronze.version};
   outcome.version = committed->version;
   INLET_FAULT_POINT("views.after_publish_commit");
   return outcome;

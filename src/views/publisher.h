@@ -31,7 +31,7 @@ struct Published {
   BronzePosition bronze;
   std::string fingerprint;     // of the plan it was published by
   TableVersion table_version;  // of the view's own table
-  bool is_newest = false;      // nobody has written to the view's table since
+  bool is_unchanged = false;   // nobody has changed a row of the view's table since: a compaction changes none
 };
 
 /// What the newest snapshot of a view's table says. Looks at the log.
@@ -53,12 +53,12 @@ class Publisher {
   /// As read_published(); without a fingerprint while the table has other columns than this view.
   Result<std::optional<Published>> published();
   /// Takes the table, as published() has just found it, for this publisher's own: only what changes is replaced.
-  void adopt(const Published& published) { left_at_ = published.table_version; }
+  void adopt(const Published& published) { left_ = Left{published.table_version, published.bronze.version}; }
 
   enum class Mode {
-    kReplacePartitions,  // those in `partitions`, if the table is as this publisher left it; everything otherwise
+    kReplacePartitions,  // those in `partitions`, if the table's rows are as this publisher left them; or kNeedsAll
     kReplaceAll,
-    kAppend,  // if the table is as this publisher left it
+    kAppend,  // if the table's rows are as this publisher left them; or kNeedsAll
   };
   struct Request {
     Mode mode = Mode::kReplacePartitions;
@@ -103,8 +103,10 @@ class Publisher {
 
   bool is_as_defined(const lake::Snapshot& snapshot) const;
   Status check_unmoved(const lake::Snapshot& snapshot) const;
-  Status refusal(const Request& request, const lake::Snapshot& snapshot) const;
+  Status refusal(const Request& request, const lake::Snapshot& snapshot);
   Result<std::vector<std::string>> files_to_remove(const Request& request, const lake::Snapshot& snapshot) const;
+  /// The rows of `snapshot` are those that this publisher left. Looks at the commits since.
+  Result<bool> is_as_left(const lake::Snapshot& snapshot);
 
   lake::Lake& lake_;
   std::string pipeline_;
@@ -113,7 +115,12 @@ class Publisher {
   std::unique_ptr<lake::Table> table_;
   duck::Connection connection_;
   std::optional<lake::TableChange> replaces_;  // what the table was when it was opened, if that is not definition_
-  std::optional<TableVersion> left_at_;        // the version of the view's table that this publisher wrote last
+  // The view's table as this publisher wrote it last.
+  struct Left {
+    TableVersion version;  // or a later one with the same rows
+    TableVersion reflects;
+  };
+  std::optional<Left> left_;
 };
 
 }  // namespace inlet::views

@@ -63,6 +63,7 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
   ViewKeeper::Options keeper_options;
   keeper_options.most_bytes = static_cast<std::size_t>(config.resources.view_memory_limit);
   keeper_options.on_published = options.on_published;
+  keeper_options.fastest_publish = std::max(config.freshness / 2, std::chrono::milliseconds(1));
   for (const auto& view : engine->planned_->views) {
     INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
     INLET_ASSIGN_OR_RETURN(

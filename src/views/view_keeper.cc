@@ -99,14 +99,14 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
       *published && (*published)->bronze.table_id == log.table_id() && (*published)->fingerprint == plan_.fingerprint;
   if (is_own && !has_state()) {
     // Where somebody else has been at the table since, nobody knows which of its rows are the view's: all of it anew.
-    if (!(*published)->is_newest) return;
+    if (!(*published)->is_unchanged) return;
     publisher_.adopt(**published);
   }
   if (is_own) published_ = (*published)->bronze;
   if (!loaded.state) return;
-  // The table is this state's when its last commit is a publish of the same view from the same bronze table: what the
-  // state has not touched since it was saved stands there as it should.
-  if (published_ && (*published)->is_newest && published_->version >= loaded.bronze.version) {
+  // The table is this state's when the last commit that changed its rows is a publish of the same view from the same
+  // bronze table: what the state has not touched since it was saved stands there as it should.
+  if (published_ && (*published)->is_unchanged && published_->version >= loaded.bronze.version) {
     publisher_.adopt(**published);
     replace_all_ = false;
   }
@@ -425,6 +425,7 @@ void ViewKeeper::published_at(const BronzePosition& position, TableVersion table
 
 Status ViewKeeper::overtaken() {
   INLET_ASSIGN_OR_RETURN(const auto there, publisher_.published());
+  shown_rows_of_ = {};
   const std::scoped_lock lock(mutex_);
   published_.reset();
   if (there && there->fingerprint == plan_.fingerprint) published_ = there->bronze;
@@ -622,10 +623,25 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
   return Status::ok();
 }
 
+// Bronze has the rows that are published, whatever versions it went through: a compaction is no reason to recompute.
+Result<bool> ViewKeeper::shows_all_of(BronzeLog& log) {
+  shown_rows_of_ = std::max(shown_rows_of_, published_->version);
+  for (; shown_rows_of_ < log.newest(); ++shown_rows_of_.value) {
+    const auto changes = log.changes({shown_rows_of_.value + 1});
+    if (changes.status().code() == StatusCode::kNotFound) return false;
+    INLET_RETURN_IF_ERROR(changes.status());
+    if (!changes->added.empty() || changes->removes_rows || changes->changes_definition) return false;
+  }
+  return true;
+}
+
 Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_stop) {
   const auto started = clock_.steady_now();
   INLET_RETURN_IF_ERROR(log.refresh());
-  if (published_ && published_->table_id == log.table_id() && published_->version >= log.newest()) return Status::ok();
+  if (published_ && published_->table_id == log.table_id()) {
+    INLET_ASSIGN_OR_RETURN(const bool is_shown, shows_all_of(log));
+    if (is_shown) return Status::ok();
+  }
   Publisher::Request request;
   request.mode = Publisher::Mode::kReplaceAll;
   INLET_ASSIGN_OR_RETURN(const auto files, log.files_at(log.newest()));
@@ -638,6 +654,7 @@ Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_s
     return Status::ok();
   }));
   if (outcome.kind != Publisher::Outcome::Kind::kPublished) return overtaken();
+  shown_rows_of_ = request.bronze.version;
   published_at(request.bronze, outcome.version, started);
   return Status::ok();
 }

@@ -143,6 +143,7 @@ class ViewKeeper {
   Status failed_to_publish(const Status& status, const Events& rows);
   Status publish_appended(BronzeLog& log, const ShouldStop& should_stop);
   Status publish_recomputed(BronzeLog& log, const ShouldStop& should_stop);
+  Result<bool> shows_all_of(BronzeLog& log);
   void published_at(const BronzePosition& position, TableVersion table_version, SteadyTime started);
   /// Another process has published meanwhile: goes on from what the table says now.
   Status overtaken();
@@ -172,8 +173,9 @@ class ViewKeeper {
   StateMemory memory_;      // apply thread's
   BronzeLog& restore_log_;  // apply thread's
 
-  SteadyTime next_publish_;  // publish thread's
-  SteadyTime next_save_;     // publish thread's
+  TableVersion shown_rows_of_;  // publish thread's: of bronze, a version with the rows of the published one
+  SteadyTime next_publish_;     // publish thread's
+  SteadyTime next_save_;        // publish thread's
 };
 
 }  // namespace inlet::views

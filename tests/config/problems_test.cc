@@ -64,7 +64,7 @@ TEST(Problems, list_what_is_known_where_nothing_is_near) {
       problems_of("zzzzzz = 1\n" + std::string(kMinimal)),
       "1:1 config.unknown_key: unknown key zzzzzz "
       "[known there: pipeline, lake, source, event, bronze, quarantine, late, expect[], views, dimensions, reports, "
-      "serve, page, panel[], filter[], resources]\n");
+      "serve, page, panel[], filter[], maintenance, resources]\n");
   EXPECT_EQ(problems_of(with("[source.kafka]\nzzzzzz = 1\n")),
             "12:1 config.unknown_key: unknown key source.kafka.zzzzzz "
             "[known there: bootstrap_servers, topic, group_id, kafka]\n");
@@ -388,7 +388,7 @@ TEST(Problems, come_all_at_once_in_file_order_then_environment_then_flags) {
       "[the TIMESTAMP fields are: at]\n"
       "15:2 config.unknown_key: unknown key nonsense "
       "[known there: pipeline, lake, source, event, bronze, quarantine, late, expect[], views, dimensions, reports, "
-      "serve, page, panel[], filter[], resources]\n"
+      "serve, page, panel[], filter[], maintenance, resources]\n"
       "environment INLET__BRONZE__BATCH_ROWS config.out_of_range: bronze.batch_rows must be an integer, from 1 to "
       "1000000000 (found the text \"-1\")\n"
       "environment INLET__SOURCE__KAFKA__TOPICS config.unknown_key: unknown key source.kafka.topics "

@@ -62,7 +62,10 @@ TEST(Units, texts_say_exactly_the_same_again) {
   EXPECT_EQ(duration_text(microseconds(1001)), "1001us");
   EXPECT_EQ(duration_text(microseconds(0)), "0s");
   EXPECT_EQ(bytes_text(256LL << 20), "256MiB");
-  EXPECT_EQ(bytes_text(1000), "1000B");
+  EXPECT_EQ(bytes_text(128'000'000), "128MB");
+  EXPECT_EQ(bytes_text(4096), "4KiB");
+  EXPECT_EQ(bytes_text(1000), "1kB");
+  EXPECT_EQ(bytes_text(1001), "1001B");
   EXPECT_EQ(bytes_text(0), "0B");
   for (const std::int64_t value : {1LL, 999LL, 1024LL, 3LL << 29, 123456789LL}) {
     EXPECT_EQ(parse_bytes(bytes_text(value)).value(), value);

@@ -1,5 +1,9 @@
 #include "lake/compaction.h"
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
 #include <set>
 #include <thread>
 #include <utility>
@@ -53,6 +57,104 @@ TEST_F(CompactionTest, small_files_of_a_partition_are_grouped_oldest_first_up_to
   EXPECT_EQ(text(plan_compaction(files, {.target_bytes = 1000})), "n1,n2 big,a,b,c,d");
   EXPECT_EQ(text(plan_compaction(files, {.target_bytes = 1000, .least_files = 3})), "big,a,b,c,d");
   EXPECT_EQ(text(plan_compaction({}, {})), "");
+}
+
+TEST_F(CompactionTest, a_tier_waits_until_it_is_full_and_takes_everything_smaller_with_it) {
+  const TierOptions options{.target_bytes = 1000,
+                            .least_files = 3};  // tiers: from 333, from 111, from 37, from 12, ...
+  EXPECT_EQ(text(plan_tiers({live("a", 50, "x", 1), live("b", 60, "x", 2)}, options)), "");
+  EXPECT_EQ(text(plan_tiers({live("a", 50, "x", 1), live("b", 60, "x", 2), live("c", 40, "x", 3)}, options)), "a,b,c");
+  EXPECT_EQ(text(plan_tiers({live("a", 50, "x", 1), live("b", 60, "x", 2), live("c", 20, "x", 3)}, options)), "")
+      << "of one size only";
+  EXPECT_EQ(text(plan_tiers({live("a", 50, "x", 1), live("b", 60, "y", 2), live("c", 40, "x", 3)}, options)), "")
+      << "of one partition only";
+  EXPECT_EQ(text(plan_tiers({live("old", 200, "x", 0), live("a", 50, "x", 1), live("b", 60, "x", 2),
+                             live("c", 40, "x", 3), live("tiny", 1, "x", 4)},
+                            options)),
+            "a,b,c,tiny")
+      << "what is larger is not written again for it";
+  EXPECT_EQ(text(plan_tiers({live("a", 200, "x", 1), live("b", 220, "x", 2), live("c", 120, "x", 3),
+                             live("d", 50, "x", 4), live("e", 7, "x", 5)},
+                            options)),
+            "a,b,c,d,e");
+}
+
+TEST_F(CompactionTest, a_target_s_worth_of_files_need_not_be_many) {
+  const TierOptions options{.target_bytes = 1000, .least_files = 16};
+  EXPECT_EQ(text(plan_tiers({live("a", 600, "x", 1), live("b", 700, "x", 2), live("c", 650, "x", 3),
+                             live("done", 750, "x", 0), live("tiny", 1, "x", 4)},
+                            options)),
+            "a,b")
+      << "and the third waits for more";
+  EXPECT_EQ(text(plan_tiers({live("a", 600, "x", 1), live("tiny", 1, "x", 4)}, options)), "");
+}
+
+TEST_F(CompactionTest, of_a_quiet_partition_the_small_files_become_one_and_stragglers_rewrite_nothing_large) {
+  const TierOptions options{.target_bytes = 1000, .least_files = 16, .quiet_before_ms = 100};
+  EXPECT_EQ(text(plan_tiers({live("a", 300, "x", 1), live("b", 90, "x", 2), live("c", 25, "x", 3)}, options)), "a,b,c");
+  EXPECT_EQ(text(plan_tiers({live("a", 300, "x", 1), live("b", 90, "x", 2), live("c", 25, "x", 100)}, options)), "")
+      << "something came but now";
+  EXPECT_EQ(text(plan_tiers({live("a", 600, "x", 1), live("b", 20, "x", 2), live("c", 25, "x", 3)}, options)), "b,c");
+  EXPECT_EQ(text(plan_tiers({live("a", 600, "x", 1), live("b", 20, "x", 2)}, options)), "");
+}
+
+// What a table goes through: files of a batch come, whole rounds of planning bring them together.
+TEST_F(CompactionTest, tiers_bound_the_files_and_how_often_a_row_is_written_for_any_stream_of_batches) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 20; ++round) {
+    const std::int64_t target = 64'000 << (random() % 8);
+    const std::size_t least = 2 + random() % 20;
+    const auto largest_batch = 50 + static_cast<std::int64_t>(random() % 2000);
+    const auto batches_a_look = 1 + random() % 30;
+    std::vector<LiveFile> files;
+    std::int64_t came = 0;
+    std::int64_t rewritten = 0;
+    const auto look = [&] {
+      const auto groups = plan_tiers(files, {.target_bytes = target, .least_files = least});
+      for (const auto& group : groups) {
+        ASSERT_GE(group.files.size(), 2U);
+        std::set<std::string> gone;
+        for (const auto& file : group.files) ASSERT_TRUE(gone.insert(file.path).second);
+        const auto before = files.size();
+        std::erase_if(files, [&](const auto& file) { return gone.contains(file.path); });
+        ASSERT_EQ(before - files.size(), gone.size()) << "a file twice, or of nobody";
+        rewritten += group.bytes;
+        ASSERT_LT(group.bytes, 2 * target);
+        files.push_back(live("r" + std::to_string(rewritten), group.bytes, "x", came));
+      }
+    };
+    for (int batch = 1; batch <= 6000; ++batch) {
+      const auto bytes = 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(largest_batch));
+      came += bytes;
+      files.push_back(live("b" + std::to_string(batch), bytes, "x", came));
+      if (static_cast<std::size_t>(batch) % batches_a_look == 0) look();
+    }
+    look();
+    const double tiers = std::log(static_cast<double>(target)) / std::log(static_cast<double>(least)) + 1;
+    EXPECT_LE(static_cast<double>(rewritten), static_cast<double>(came) * (tiers + 1))
+        << "target " << target << ", least " << least;
+    const auto small =
+        std::count_if(files.begin(), files.end(), [&](const auto& f) { return f.bytes < target / 4 * 3; });
+    EXPECT_LE(static_cast<double>(small), static_cast<double>(least) * tiers) << "target " << target;
+    EXPECT_EQ(std::accumulate(files.begin(), files.end(), std::int64_t{0},
+                              [](std::int64_t sum, const auto& f) { return sum + f.bytes; }),
+              came);
+  }
+}
+
+TEST_F(CompactionTest, what_cannot_be_written_whole_leaves_no_half_of_it) {
+  for (int i = 0; i < 3; ++i) append_rows(i * 30, 30);
+  const auto snapshot = table_->snapshot();
+  auto groups = plan_compaction(files_at(3), {});
+  std::filesystem::remove(root_ / "bronze/sales" / groups.back().files.back().path);
+  const auto left = parquet_files();
+  auto compactor = std::move(Compactor::open(1, 256LL << 20)).value();
+  const auto done = compactor.run(*lake_, *table_, snapshot, {groups.back()}, 1 << 20, nullptr, [] { return false; });
+  EXPECT_FALSE(done.is_ok());
+  EXPECT_EQ(parquet_files(), left);
+  EXPECT_EQ(table_->refresh().value()->version(), TableVersion{3});
 }
 
 TEST_F(CompactionTest, the_rows_stay_and_the_files_become_few) {

@@ -63,6 +63,31 @@ TEST_F(VacuumTest, removed_files_go_when_the_retention_is_over_and_live_ones_nev
   EXPECT_EQ(vacuum_after(hours(24 * 365)).files, 0) << "what is live is never old";
 }
 
+// A checkpoint forgets a removal once it is past the retention. What one vacuum knows the next one goes by, however
+// many checkpoints come in between.
+TEST_F(VacuumTest, what_checkpoints_have_forgotten_is_known_from_the_vacuum_before) {
+  auto wanted = definition("bronze/short");
+  wanted.properties = {{"delta.deletedFileRetentionDuration", "interval 0 seconds"}, {"delta.checkpointInterval", "1"}};
+  table_ = open_or_create(wanted);
+  KnownRemovals known;
+  const VacuumOptions without{.retain = std::chrono::minutes(1), .oldest_writer = Clock::system().now() - hours(1)};
+  auto with = without;
+  with.known = &known;
+  for (int i = 0; i < 3; ++i) append_rows(i * 30, 30);
+  EXPECT_EQ(vacuum_after({}, with).files, 0);
+  compact_all();
+  append_rows(90, 30);
+  table_.reset();  // waits for the checkpoint
+  table_ = open_or_create(wanted);
+  const auto rows = rows_now();
+  EXPECT_EQ(vacuum_after(std::chrono::minutes(2), without).files, 0) << "a writer's, as far as the log says";
+  EXPECT_EQ(vacuum_after({}, with).files, 0) << "within the retention";
+  EXPECT_EQ(known.removed_at.size(), 9U);
+  EXPECT_EQ(vacuum_after(std::chrono::minutes(2), with).files, 9);
+  EXPECT_TRUE(known.removed_at.empty());
+  EXPECT_EQ(rows_now(), rows);
+}
+
 TEST_F(VacuumTest, a_shorter_retention_is_asked_for_or_the_tables_own) {
   append_rows(0, 30);
   append_rows(30, 30);

@@ -17,12 +17,16 @@ TEST(LiveStatusTest, a_running_pipeline_is_told_as_the_contract_of_the_page_has_
                "diverted": 3, "queued_rows": 120},
     "batch": {"p50_ms": 38.0, "p99_ms": 96.0, "last_ms": 34.25, "count": 4},
     "watermark": "2026-01-02T03:04:05.123Z", "freshness_ms": 320.0,
+    "objectives": {"freshness_ms": 500.0, "file_size_bytes": 128000000},
+    "maintenance": {"compactions": 3, "removed_files": 48, "added_files": 3, "rewritten_bytes": 480000,
+                    "vacuumed_files": 40, "vacuumed_bytes": 400000, "cleaned_log_files": 70, "cpu_s": 1.5,
+                    "problems": [{"table": "silver/par_pays", "error": "lake.io: disk full"}]},
     "partitions": [
       {"source": "kafka:ventes_stream", "partition": 0, "committed_offset": 499, "end_offset": 520, "lag": 20},
       {"source": "kafka:ventes_stream", "partition": 1, "committed_offset": 498, "end_offset": null, "lag": null}],
     "tables": [
-      {"name": "bronze/ventes_stream", "version": 12, "files": 8, "bytes": 12000, "rows": 990},
-      {"name": "silver/par_pays", "version": 9, "files": 5, "bytes": 11900, "rows": null}],
+      {"name": "bronze/ventes_stream", "version": 12, "files": 8, "bytes": 12000, "small_files": 6, "rows": 990},
+      {"name": "silver/par_pays", "version": 9, "files": 5, "bytes": 11900, "small_files": 5, "rows": null}],
     "views": [
       {"name": "par_pays", "state": "behind", "bronze_version": 11, "published_version": 9, "lag_versions": 1,
        "freshness_ms": 340.0, "rows": null, "evicted_partitions": 0, "publish_ms": 11.2, "apply_ms": 3.1, "error": null}],

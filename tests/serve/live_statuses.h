@@ -49,9 +49,12 @@ inline LiveStatus a_live_status() {
   status.last_commit = at_second(1767323046);
   status.freshness = std::chrono::milliseconds(320);
   status.partitions = {{{"kafka:ventes_stream", 0}, 499, 520, 20}, {{"kafka:ventes_stream", 1}, 498, {}, {}}};
-  status.tables = {{"bronze/ventes_stream", {12}, 8, 12000, 990}, {"silver/par_pays", {9}, 5, 11900, {}}};
+  status.tables = {{"bronze/ventes_stream", {12}, 8, 12000, 6, 990}, {"silver/par_pays", {9}, 5, 11900, 5, {}}};
   status.bronze_version = {12};
   status.views = {a_view("par_pays")};
+  status.freshness_objective = std::chrono::milliseconds(500);
+  status.file_size_objective = 128000000;
+  status.maintenance = {3, 48, 3, 480000, 40, 400000, 70, 1.5, {{"silver/par_pays", "lake.io: disk full"}}};
   status.expectations = {{"montant_positif", 3}};
   status.resident_bytes = 187400000;
   status.cpu_seconds = 12.5;

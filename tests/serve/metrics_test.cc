@@ -152,6 +152,17 @@ TEST_F(MetricsTest, every_promised_family_is_there_with_its_type) {
       {"inlet_http_request_duration_seconds", "histogram"},
       {"inlet_http_requests_total", "counter"},
       {"inlet_late_total", "counter"},
+      {"inlet_maintenance_added_files_total", "counter"},
+      {"inlet_maintenance_cleaned_log_files_total", "counter"},
+      {"inlet_maintenance_compactions_total", "counter"},
+      {"inlet_maintenance_cpu_seconds_total", "counter"},
+      {"inlet_maintenance_failing_tables", "gauge"},
+      {"inlet_maintenance_removed_files_total", "counter"},
+      {"inlet_maintenance_rewritten_bytes_total", "counter"},
+      {"inlet_maintenance_vacuumed_bytes_total", "counter"},
+      {"inlet_maintenance_vacuumed_files_total", "counter"},
+      {"inlet_objective_file_bytes", "gauge"},
+      {"inlet_objective_freshness_seconds", "gauge"},
       {"inlet_parquet_bytes_total", "counter"},
       {"inlet_partition_committed_offset", "gauge"},
       {"inlet_partition_end_offset", "gauge"},
@@ -164,6 +175,7 @@ TEST_F(MetricsTest, every_promised_family_is_there_with_its_type) {
       {"inlet_table_bytes", "gauge"},
       {"inlet_table_files", "gauge"},
       {"inlet_table_rows", "gauge"},
+      {"inlet_table_small_files", "gauge"},
       {"inlet_table_version", "gauge"},
       {"inlet_uptime_seconds", "gauge"},
       {"inlet_view_applied_version", "gauge"},
@@ -207,6 +219,18 @@ TEST_F(MetricsTest, the_status_is_told_number_by_number) {
   const Labels bronze{{"table", "bronze/ventes_stream"}};
   EXPECT_EQ(scraped.value("inlet_build_info", {{"version", "0.1.0"}}), 1);
   EXPECT_EQ(scraped.value("inlet_uptime_seconds"), 61.5);
+  EXPECT_EQ(scraped.value("inlet_maintenance_added_files_total"), 3);
+  EXPECT_EQ(scraped.value("inlet_maintenance_cleaned_log_files_total"), 70);
+  EXPECT_EQ(scraped.value("inlet_maintenance_compactions_total"), 3);
+  EXPECT_EQ(scraped.value("inlet_maintenance_cpu_seconds_total"), 1.5);
+  EXPECT_EQ(scraped.value("inlet_maintenance_failing_tables"), 1);
+  EXPECT_EQ(scraped.value("inlet_maintenance_removed_files_total"), 48);
+  EXPECT_EQ(scraped.value("inlet_maintenance_rewritten_bytes_total"), 480000);
+  EXPECT_EQ(scraped.value("inlet_maintenance_vacuumed_bytes_total"), 400000);
+  EXPECT_EQ(scraped.value("inlet_maintenance_vacuumed_files_total"), 40);
+  EXPECT_EQ(scraped.value("inlet_objective_file_bytes"), 128000000);
+  EXPECT_EQ(scraped.value("inlet_objective_freshness_seconds"), 0.5);
+  EXPECT_EQ(scraped.value("inlet_table_small_files", bronze), 6);
   EXPECT_EQ(scraped.value("inlet_records_total"), 1000);
   EXPECT_EQ(scraped.value("inlet_rows_total"), 990);
   EXPECT_EQ(scraped.value("inlet_quarantined_total"), 10);

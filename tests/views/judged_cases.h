@@ -103,7 +103,7 @@ class JudgedCases {
       INLET_ASSIGN_OR_RETURN(auto another, open_());
       publisher_.emplace(std::move(another));
       INLET_ASSIGN_OR_RETURN(const auto published, publisher_->published());
-      replace_all_ = !published || !published->is_newest;
+      replace_all_ = !published || !published->is_unchanged;
       if (!replace_all_) publisher_->adopt(*published);
       return Status::ok();
     }
