@@ -1,4 +1,4 @@
-// Logging: one line an event, on stderr, never a secret. The only include of spdlog.
+// Logging: one line an event, on stderr and where asked for in a file too, never a secret. The only include of spdlog.
 //   log::info("kafka", "broker {} is back after {} s", broker, seconds);
 // Thread safe.
 #pragma once
@@ -6,8 +6,12 @@
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 
+#include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
+
+#include "base/status.h"
 
 namespace inlet::log {
 
@@ -20,6 +24,26 @@ void configure(Format format, spdlog::level::level_enum level);
 Format format();
 
 void write(spdlog::level::level_enum level, std::string_view stage, std::string_view message);
+
+class LogFile;
+
+/// While it lives, every line that goes to stderr is in the file too, as JSON with the process's id. One at a time.
+class KeptInFile {
+ public:
+  explicit KeptInFile(const std::string& path);
+  ~KeptInFile();
+  KeptInFile(const KeptInFile&) = delete;
+  KeptInFile& operator=(const KeptInFile&) = delete;
+
+  /// Internal "log.file": nothing is kept, for the system's reason; lines that can be written later will be.
+  Status check();
+
+ private:
+  std::shared_ptr<LogFile> file_;
+};
+
+/// A line for the file alone: what a person at the terminal knows already. Nothing where no file is kept.
+void record(spdlog::level::level_enum level, std::string_view stage, std::string_view message);
 
 template <class... Args>
 void debug(std::string_view stage, fmt::format_string<Args...> text, Args&&... args) {

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <string>
 
 #include "base/format.h"
 #include "base/json.h"
@@ -12,6 +13,7 @@
 #include "cli/report_command.h"
 #include "cli/stop_on_signal.h"
 #include "cli/tables_command.h"
+#include "lake/lock.h"
 #include "pipeline/pipeline.h"
 
 namespace inlet::cli {
@@ -79,13 +81,17 @@ Json summary_json(const pipeline::Progress& progress) {
           {"seconds", std::chrono::duration<double>(progress.elapsed).count()}};
 }
 
-Status run_once(const config::PipelineConfig& config, const RunCommand& command, std::chrono::seconds line_every) {
+Status run_stages(const config::PipelineConfig& config, const RunCommand& command, std::chrono::seconds line_every,
+                  log::KeptInFile& kept) {
   pipeline::StopSignal stop;
   const StopOnSignal signals(stop);
   const bool is_quiet = command.quiet || command.output == Output::kJson;
   ProgressLine line(is_quiet, line_every);
   pipeline::RunHooks hooks;
-  hooks.on_progress = [&](const pipeline::Progress& progress) { line.show(progress); };
+  hooks.on_progress = [&](const pipeline::Progress& progress) {
+    line.show(progress);
+    static_cast<void>(kept.check());  // what waited for the lake to be made is written
+  };
   std::unique_ptr<LivePage> page;
   if (config.serve.enabled) {
     INLET_ASSIGN_OR_RETURN(page, LivePage::start(config, stop));
@@ -107,6 +113,17 @@ Status run_once(const config::PipelineConfig& config, const RunCommand& command,
   } else if (status.is_ok() || progress.batches > 0) {
     line.finish(progress);
   }
+  return status;
+}
+
+// With the log kept beside the tables; a run goes on without it.
+Status run_once(const config::PipelineConfig& config, const RunCommand& command, std::chrono::seconds line_every) {
+  log::KeptInFile kept(lake::pipeline_log_path(config.lake, config.name));
+  if (const Status status = kept.check(); !status.is_ok()) log::warn("run", "{}", status.to_line());
+  log::record(spdlog::level::info, "run", std::string("begins: inlet ") + INLET_VERSION + ", " + config.file);
+  const Status status = run_stages(config, command, line_every, kept);
+  log::record(status.is_ok() ? spdlog::level::info : spdlog::level::err, "run",
+              status.is_ok() ? "ended" : "ended: " + status.to_line());
   return status;
 }
 

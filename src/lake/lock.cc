@@ -120,6 +120,10 @@ FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
+std::string pipeline_log_path(const std::string& lake_root, const std::string& pipeline) {
+  return lake_root + "/_inlet/" + file_name(pipeline) + ".log";
+}
+
 Result<PipelineLock> PipelineLock::acquire(const std::string& lake_root, const std::string& pipeline) {
   auto lock = FileLock::acquire(lake_root + "/_inlet", file_name(pipeline) + ".lock",
                                 "the pipeline " + pipeline + " is already running on this lake");

@@ -35,6 +35,9 @@ class FileLock {
   int fd_ = -1;
 };
 
+/// <lake root>/_inlet/<pipeline>.log: where the runs of a pipeline keep their log, all of them the same.
+std::string pipeline_log_path(const std::string& lake_root, const std::string& pipeline);
+
 /// <lake root>/_inlet/<pipeline>.lock.
 /// Not a fence: a process that was stopped and continues still holds it; epochs are what supersedes it.
 class PipelineLock {
