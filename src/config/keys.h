@@ -22,4 +22,9 @@ std::vector<KeyDoc> known_keys();
 /// near enough to be meant.
 std::string nearest_key(std::string_view name);
 
+/// The key that a variable sets, with or without its INLET__: SOURCE__KAFKA__BOOTSTRAP_SERVERS →
+/// source.kafka.bootstrap_servers. Variables are upper case by custom and keys are not: known names are found whatever
+/// the case; in a name the user gives, a part written in capitals alone is lower case.
+std::string key_of_variable(std::string_view variable);
+
 }  // namespace inlet::config

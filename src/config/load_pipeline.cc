@@ -49,30 +49,6 @@ bool has_lower_case(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return std::islower(c) != 0; });
 }
 
-// SOURCE__KAFKA__BOOTSTRAP_SERVERS → source.kafka.bootstrap_servers. Variables are upper case by custom and keys are
-// not: known names are found whatever the case; in a name the user gives, a part written in capitals alone is lower
-// case.
-std::string key_of_variable(std::string_view variable) {
-  std::string dotted;
-  for (std::string_view rest = variable;;) {
-    const auto end = rest.find("__");
-    const auto part = rest.substr(0, end);
-    dotted += has_lower_case(part) ? std::string(part) : lower_case(part);
-    if (end == std::string_view::npos) break;
-    dotted += '.';
-    rest = rest.substr(end + 2);
-  }
-  for (const auto& spec : key_table()) {
-    const auto fixed = spec.name.substr(0, spec.name.find('*'));
-    if (fixed == spec.name && same_name(spec.name, dotted)) return dotted = spec.name;
-    if (fixed != spec.name && dotted.size() > fixed.size() && same_name(fixed, dotted.substr(0, fixed.size()))) {
-      const std::string key = std::string(fixed) + dotted.substr(fixed.size());
-      if (find_key(key) != nullptr) return key;
-    }
-  }
-  return dotted;
-}
-
 class Loader {
  public:
   Loader(const std::string& path, const LoadOptions& options) : path_(path), options_(options) {}
@@ -191,9 +167,7 @@ class Loader {
     std::size_t count = 0;
     for (const auto& [variable, text] : options_.environment) {
       const Origin at{kEnvironmentLayer, ++count, 1, "environment " + variable};
-      std::string_view rest = variable;
-      if (rest.starts_with(kEnvironmentPrefix)) rest.remove_prefix(kEnvironmentPrefix.size());
-      apply_text(with_declared_case(key_of_variable(rest)), text, at);
+      apply_text(with_declared_case(key_of_variable(variable)), text, at);
     }
   }
 
@@ -469,6 +443,28 @@ class Loader {
 };
 
 }  // namespace
+
+std::string key_of_variable(std::string_view variable) {
+  if (variable.starts_with(kEnvironmentPrefix)) variable.remove_prefix(kEnvironmentPrefix.size());
+  std::string dotted;
+  for (std::string_view rest = variable;;) {
+    const auto end = rest.find("__");
+    const auto part = rest.substr(0, end);
+    dotted += has_lower_case(part) ? std::string(part) : lower_case(part);
+    if (end == std::string_view::npos) break;
+    dotted += '.';
+    rest = rest.substr(end + 2);
+  }
+  for (const auto& spec : key_table()) {
+    const auto fixed = spec.name.substr(0, spec.name.find('*'));
+    if (fixed == spec.name && same_name(spec.name, dotted)) return dotted = spec.name;
+    if (fixed != spec.name && dotted.size() > fixed.size() && same_name(fixed, dotted.substr(0, fixed.size()))) {
+      const std::string key = std::string(fixed) + dotted.substr(fixed.size());
+      if (find_key(key) != nullptr) return key;
+    }
+  }
+  return dotted;
+}
 
 LoadOutcome load_pipeline(const std::string& path, const LoadOptions& options) { return Loader(path, options).load(); }
 

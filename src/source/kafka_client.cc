@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "config/secrets.h"
 
 namespace inlet::source {
 namespace {
@@ -17,14 +18,6 @@ constexpr std::chrono::seconds kEndTimeout{3};
 
 std::int64_t seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// Keys whose value may be a secret: librdkafka's own message would repeat it.
-bool may_hold_secret(std::string_view key) {
-  constexpr std::array<std::string_view, 7> kMarks = {"password",           "secret",   "key.pem",        "jaas",
-                                                      "oauthbearer.config", "username", "certificate.pem"};
-  return std::any_of(kMarks.begin(), kMarks.end(),
-                     [&](std::string_view mark) { return key.find(mark) != std::string_view::npos; });
 }
 
 /// Keys that the pipeline file has under a name of its own.
@@ -47,7 +40,7 @@ Status set(rd_kafka_conf_t* conf, const std::string& key, const std::string& val
   }
   return Status(StatusCode::kInvalidArgument, "kafka.invalid_option", "librdkafka refuses the value of \"" + key + "\"")
       .at("kafka." + key)
-      .because(may_hold_secret(key) ? "the reason is not shown, because it repeats the value" : reason.data());
+      .because(config::may_hold_secret(key) ? "the reason is not shown, because it repeats the value" : reason.data());
 }
 
 Status refusal_of(rd_kafka_resp_err_t code, const char* reason) {
@@ -245,7 +238,9 @@ void KafkaClient::on_error(rd_kafka_t* client, int code, const char* reason, voi
   }
 }
 
-void KafkaClient::on_log(const rd_kafka_t*, int level, const char* facility, const char* line) {
+void KafkaClient::on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
+  // It repeats what it was given, such as an address with a password in it.
+  const std::string line = config::without_credentials(text);
   // Failed connections come through on_error, and are said once; hints about settings that concern the other kind of
   // client are no news, because one set of kafka.* keys serves consumers and producers.
   const std::string_view about(facility);
