@@ -31,6 +31,8 @@ BUILT_ON = {
 # The one directory of src/ that includes a library's headers, by how their names begin.
 LIBRARY_OF = {
     "CLI/": "cli",
+    "archive.h": "cli",
+    "archive_entry.h": "cli",
     "boost/asio": "serve",
     "boost/beast": "serve",
     "boost/system": "serve",

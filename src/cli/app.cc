@@ -22,6 +22,7 @@
 #include "cli/restore_command.h"
 #include "cli/run_command.h"
 #include "cli/status_command.h"
+#include "cli/support_bundle_command.h"
 #include "cli/tables_command.h"
 #include "cli/vacuum_command.h"
 #include "cli/verify_command.h"
@@ -68,26 +69,37 @@ ExitCode report_problems(const std::vector<config::Problem>& problems, Output ou
   return kExitConfiguration;
 }
 
-// Loads the pipeline file and hands it to `run`, or prints everything that is wrong with it.
-ExitCode with_pipeline(const PipelineFlags& flags, const std::function<ExitCode(const config::PipelineConfig&)>& run) {
+// What flags and environment say. InvalidArgument: a --set that says nothing.
+Result<config::LoadOptions> load_options(const PipelineFlags& flags) {
   config::LoadOptions options;
   options.environment = config::inlet_environment();
   for (const auto& set : flags.sets) {
     const auto equals = set.find('=');
     if (equals == std::string::npos || equals == 0) {
-      static_cast<void>(report(Status(StatusCode::kInvalidArgument, "cli.bad_set", "\"" + set + "\" is not KEY=VALUE")
-                                   .at("--set " + set)
-                                   .fix("write for example --set source.generator.rate=500"),
-                               flags.output()));
-      return kExitUsage;
+      return Status(StatusCode::kInvalidArgument, "cli.bad_set", "\"" + set + "\" is not KEY=VALUE")
+          .at("--set " + set)
+          .fix("write for example --set source.generator.rate=500");
     }
     options.overrides.push_back({set.substr(0, equals), set.substr(equals + 1)});
   }
   if (!flags.lake.empty()) options.overrides.push_back({"lake.path", flags.lake});
   if (!flags.source.empty()) options.overrides.push_back({"source.kind", flags.source});
-  auto outcome = config::load_pipeline(flags.file, options);
-  if (!outcome.config) return report_problems(outcome.problems, flags.output());
-  return run(*outcome.config);
+  return options;
+}
+
+ExitCode with_options(const PipelineFlags& flags, const std::function<ExitCode(const config::LoadOptions&)>& run) {
+  const auto options = load_options(flags);
+  if (options) return run(*options);
+  static_cast<void>(report(options.status(), flags.output()));
+  return kExitUsage;
+}
+
+// Loads the pipeline file and hands it to `run`, or prints everything that is wrong with it.
+ExitCode with_pipeline(const PipelineFlags& flags, const std::function<ExitCode(const config::PipelineConfig&)>& run) {
+  return with_options(flags, [&](const config::LoadOptions& options) {
+    auto outcome = config::load_pipeline(flags.file, options);
+    return outcome.config ? run(*outcome.config) : report_problems(outcome.problems, flags.output());
+  });
 }
 
 // A subcommand's flags live as long as the program; the action runs after the whole line has been parsed.
@@ -118,6 +130,7 @@ class App {
     add_vacuum();
     add_quarantine();
     add_late();
+    add_support_bundle();
     add_version();
   }
 
@@ -493,6 +506,34 @@ class App {
     const auto [apply_command, apply] =
         add_command(late, "apply", "put them into the table of events, each once", run_late_apply);
     apply_command.add_flag("--dry-run", apply.dry_run, "only say how many would be applied");
+  }
+
+  void add_support_bundle() {
+    struct Flags {
+      PipelineFlags pipeline;
+      SupportBundleCommand bundle;
+    };
+    auto flags = std::make_shared<Flags>();
+    CLI::App* const command =
+        app_.add_subcommand("support-bundle", "what somebody who helps needs to see, in one archive without secrets");
+    add_pipeline_flags(*command, flags->pipeline);
+    command
+        ->add_option("--output", flags->bundle.output_file,
+                     "of the archive; without it inlet-support-PIPELINE-TIME.tar.gz here")
+        ->type_name("FILE");
+    command->add_option("--commits", flags->bundle.commits, "how many of each table, the newest")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 1000));
+    command->add_flag("--with-values", flags->bundle.with_values, "keep the values of partitions and of predicates");
+    command->add_flag("--force", flags->bundle.force, "write over a file of that name");
+    command->callback([this, flags] {
+      action_ = [flags] {
+        flags->bundle.output = flags->pipeline.output();
+        return with_options(flags->pipeline, [&](const config::LoadOptions& options) {
+          return run_support_bundle(flags->pipeline.file, options, flags->bundle);
+        });
+      };
+    });
   }
 
   void add_version() {

@@ -234,6 +234,39 @@ void check_source(const config::PipelineConfig& config, std::vector<Finding>& fi
   }
 }
 
+std::vector<Finding> look_at_all_but_the_source(const config::PipelineConfig& config) {
+  std::vector<Finding> findings;
+  findings.push_back({"pipeline file " + config.file, Status::ok(), "no problem"});
+  check_expectations(config, findings);
+  check_lake(config, findings);
+  check_views(config, findings);
+  check_page(config, findings);
+  findings.push_back(
+      {"versions", Status::ok(), std::string("inlet ") + INLET_VERSION + ", DuckDB " + duck::Database::version()});
+  return findings;
+}
+
+// Of the first that is not well.
+ExitCode exit_code(const std::vector<Finding>& findings) {
+  for (const auto& finding : findings)
+    if (!finding.status.is_ok()) return cli::exit_code(finding.status);
+  return kExitOk;
+}
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json document = Json::array();
+  for (const auto& finding : findings) {
+    Json entry{{"check", finding.what}, {"ok", finding.status.is_ok()}};
+    if (finding.status.is_ok()) {
+      entry["detail"] = finding.detail;
+    } else {
+      entry.update(error_json(finding.status));
+    }
+    document.push_back(entry);
+  }
+  return {{"ok", exit_code(findings) == kExitOk}, {"checks", document}};
+}
+
 }  // namespace
 
 ExitCode run_status(const config::PipelineConfig& config, Output output) {
@@ -247,43 +280,43 @@ ExitCode run_status(const config::PipelineConfig& config, Output output) {
   return kExitOk;
 }
 
+Result<Json> status_document(const config::PipelineConfig& config) {
+  INLET_ASSIGN_OR_RETURN(const auto status, pipeline::read_status(config));
+  return status_json(config, status);
+}
+
+Json check_document(const config::PipelineConfig& config) { return findings_json(look_at_all_but_the_source(config)); }
+
 ExitCode run_check(const config::PipelineConfig& config, Output output) {
-  std::vector<Finding> findings;
-  findings.push_back({"pipeline file " + config.file, Status::ok(), "no problem"});
-  check_expectations(config, findings);
-  check_lake(config, findings);
-  check_views(config, findings);
-  check_page(config, findings);
+  std::vector<Finding> findings = look_at_all_but_the_source(config);
+  // The versions are the last.
+  const auto versions = findings.back();
+  findings.pop_back();
   check_source(config, findings);
-  findings.push_back(
-      {"versions", Status::ok(), std::string("inlet ") + INLET_VERSION + ", DuckDB " + duck::Database::version()});
-  ExitCode code = kExitOk;
-  Json document = Json::array();
+  findings.push_back(versions);
+  if (output == Output::kJson) {
+    fmt::print("{}\n", dump_json(findings_json(findings)));
+    return exit_code(findings);
+  }
   for (const auto& finding : findings) {
-    if (!finding.status.is_ok() && code == kExitOk) code = exit_code(finding.status);
-    Json entry{{"check", finding.what}, {"ok", finding.status.is_ok()}};
-    if (finding.status.is_ok()) {
-      entry["detail"] = finding.detail;
-    } else {
-      entry.update(error_json(finding.status));
-    }
-    document.push_back(entry);
-    if (output == Output::kJson) continue;
     const ErrorDetail& detail = finding.status.detail();
     fmt::print("{}  {}{}\n", finding.status.is_ok() ? "ok  " : "FAIL", finding.what,
                finding.status.is_ok() ? (finding.detail.empty() ? "" : ": " + finding.detail) : ": " + detail.what);
     if (!detail.why.empty()) fmt::print("      why: {}\n", detail.why);
     if (!detail.fix.empty()) fmt::print("      fix: {}\n", detail.fix);
   }
-  if (output == Output::kJson) fmt::print("{}\n", dump_json(Json{{"ok", code == kExitOk}, {"checks", document}}));
-  return code;
+  return exit_code(findings);
+}
+
+Json version_document() {
+  return {{"version", INLET_VERSION},
+          {"duckdb", duck::Database::version()},
+          {"librdkafka", source::kafka_client_version()}};
 }
 
 ExitCode run_version(Output output) {
   if (output == Output::kJson) {
-    fmt::print("{}\n", dump_json(Json{{"version", INLET_VERSION},
-                                      {"duckdb", duck::Database::version()},
-                                      {"librdkafka", source::kafka_client_version()}}));
+    fmt::print("{}\n", dump_json(version_document()));
   } else {
     fmt::print("inlet {}\nDuckDB {}\nlibrdkafka {}\n", INLET_VERSION, duck::Database::version(),
                source::kafka_client_version());

@@ -1,6 +1,7 @@
 // `inlet status`, `inlet check` and `inlet version`.
 #pragma once
 
+#include "base/json.h"
 #include "cli/exit_code.h"
 #include "config/pipeline_config.h"
 
@@ -13,5 +14,11 @@ ExitCode run_status(const config::PipelineConfig& config, Output output);
 ExitCode run_check(const config::PipelineConfig& config, Output output);
 
 ExitCode run_version(Output output);
+
+/// What --json prints. Fails as pipeline::read_status; like that it waits a few seconds for a broker that is away.
+Result<Json> status_document(const config::PipelineConfig& config);
+/// Without the source, which status_document asks.
+Json check_document(const config::PipelineConfig& config);
+Json version_document();
 
 }  // namespace inlet::cli

@@ -93,6 +93,12 @@ Result<std::vector<TableSummary>> summarize_tables(lake::Lake& lake) {
   return tables;
 }
 
+Json tables_json(const std::vector<TableSummary>& tables) {
+  Json list = Json::array();
+  for (const auto& table : tables) list.push_back(to_json(table));
+  return list;
+}
+
 ExitCode run_tables(const config::PipelineConfig& config, Output output) {
   auto lake = open_existing_lake(config);
   if (!lake) return report(lake.status(), output);
@@ -100,9 +106,7 @@ ExitCode run_tables(const config::PipelineConfig& config, Output output) {
   if (!tables) return report(tables.status(), output);
 
   if (output == Output::kJson) {
-    Json list = Json::array();
-    for (const auto& table : *tables) list.push_back(to_json(table));
-    std::printf("%s\n", dump_json(list).c_str());
+    std::printf("%s\n", dump_json(tables_json(*tables)).c_str());
   } else if (tables->empty()) {
     std::printf("%s holds no table yet.\n", config.lake.c_str());
   } else {

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/json.h"
 #include "cli/exit_code.h"
 #include "config/pipeline_config.h"
 #include "lake/table.h"
@@ -28,6 +29,9 @@ struct TableSummary {
 
 /// Looks at every table's log.
 Result<std::vector<TableSummary>> summarize_tables(lake::Lake& lake);
+
+/// As `inlet tables --json` prints them.
+Json tables_json(const std::vector<TableSummary>& tables);
 
 /// Exit 1 when a table cannot be read; the others are listed all the same.
 ExitCode run_tables(const config::PipelineConfig& config, Output output);

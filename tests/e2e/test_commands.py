@@ -382,7 +382,7 @@ def test_wrong_usage_is_told_from_wrong_configuration(program, tmp_path, argumen
 
 def test_help_is_help(program):
     done = program.run("--help").expect(EXIT_OK)
-    for command in ("run", "produce", "query", "tables", "history", "status", "check", "version"):
+    for command in ("run", "produce", "query", "tables", "history", "status", "check", "support-bundle", "version"):
         assert command in done.stdout
         assert program.run(command, "--help").expect(EXIT_OK).stdout.strip()
 
