@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import random
 import re
+import string
 import signal
 import stat
 import subprocess
@@ -187,6 +189,39 @@ def test_no_secret_is_in_it(binary, tmp_path, lake):
     assert shown.count("\n") == written.count("\n")
     assert '"kafka.sasl.password" = "<removed>"' in shown and "sasl://<removed>@127.0.0.1:1" in shown
     assert found.json("status.json")["source_problem"]  # the broker is away: the rest is there
+
+
+KEYS = (
+    "kafka.sasl.password", "kafka.sasl.username", "kafka.ssl.key.password", "kafka.ssl.key.pem", "kafka.ssl.keystore.password",
+    "kafka.sasl.oauthbearer.config", "kafka.sasl.oauthbearer.client.secret", "kafka.sasl.pasword", "password", "api_token",
+)  # fmt: skip
+
+
+def test_random_secrets_in_random_places_are_in_no_byte_of_it(filled, tmp_path):
+    program, lake = filled
+    seed = random.SystemRandom().getrandbits(32)
+    print("seed", seed)
+    choose = random.Random(seed)
+    for attempt in range(8):
+        secrets = []
+
+        def secret() -> str:
+            odd = "".join(choose.choice("#=[]{},.:/@&;-_+*!?<>|~^%$'\"\\ é") for _ in range(choose.randrange(6)))
+            letters = "".join(choose.choice(string.ascii_letters) for _ in range(12))
+            text = letters + odd + "".join(choose.choice(string.digits) for _ in range(8))
+            secrets.append(text)
+            return text
+
+        lines = "".join(f'{json.dumps(key)} = {json.dumps(secret(), ensure_ascii=False)}\n' for key in choose.sample(KEYS, 4))
+        broken = choose.choice(["", "x = = 1\n", "[unknown]\n" + f"value = {json.dumps(secret(), ensure_ascii=False)}\n"])
+        pipeline = tmp_path / f"{attempt}.toml"
+        pipeline.write_text(VENTES.read_text().replace("[source.kafka]\n", "[source.kafka]\n" + lines) + "\n" + broken)
+        env = {"INLET__SOURCE__KAFKA__KAFKA__SASL__JAAS__CONFIG": secret(), "INLET__SORCE__X": secret()} if attempt % 2 else {}
+        flags = sets("source.kafka.kafka.ssl.certificate.pem=" + secret()) if choose.random() < 0.5 else []
+        done, found = bundle(program.with_pipeline(pipeline), lake, tmp_path / f"{attempt}.tar.gz", *flags, env=env)
+        for text in secrets:
+            found.expect_none_of(text, text[:12], text[-8:])
+            assert text[:12] not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("kind", ["syntax", "unknown_key"])
