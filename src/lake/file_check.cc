@@ -19,7 +19,7 @@ namespace {
 using Identity = std::array<std::int64_t, 5>;
 
 // The digests of files that were read. Beyond this many they are forgotten, and read again.
-constexpr std::size_t kMostRemembered = 1'000'000;
+constexpr std::size_t kMostRemembered = 200'000;
 
 class Remembered {
  public:
