@@ -176,13 +176,29 @@ table = "bronze/.hidden"
   EXPECT_EQ(problems_of(with("[quarantine]\ntable = \"bronze/P\"\n")),
             "12:9 config.conflict: bronze.table and quarantine.table are the same table\n");
   EXPECT_EQ(
-      problems_of(kMinimal, flags({{"pipeline.name", "a/b"}, {"lake.path", "s3://b"}, {"pipeline.timezone", "?"}})),
+      problems_of(kMinimal, flags({{"pipeline.name", "a/b"}, {"lake.path", "ftp://b"}, {"pipeline.timezone", "?"}})),
       "--set pipeline.name config.invalid_value: \"a/b\" cannot be the name of a pipeline "
       "[use letters, digits, \"_\", \"-\" and \".\"]\n"
-      "--set lake.path config.invalid_value: lake.path is not a directory of this machine "
-      "[give the path of a directory]\n"
+      "--set lake.path config.invalid_value: ftp:// is no place for a lake "
+      "[give a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://CONTAINER@ACCOUNT.HOST/PREFIX or "
+      "gs://BUCKET/PREFIX]\n"
       "--set pipeline.timezone config.invalid_value: \"?\" is not a time zone "
       "[write an IANA name such as \"Europe/Paris\", or \"UTC\"]\n");
+}
+
+TEST(Problems, of_a_lake_in_an_object_store_are_told_before_it_is_asked) {
+  const auto what = [](const std::string& path) {
+    const auto text = problems_of(kMinimal, flags({{"lake.path", path}}));
+    return text.substr(0, text.find(" ["));
+  };
+  EXPECT_EQ(what("s3://bucket/lake"), "");
+  EXPECT_EQ(what("abfss://c@account.dfs.core.windows.net/lake/"), "");
+  EXPECT_EQ(what("s3://"), "--set lake.path config.invalid_value: lake.path names no bucket");
+  EXPECT_NE(what("s3://b/l?key=x").find("more than a bucket and a prefix"), std::string::npos);
+  EXPECT_EQ(what("gs://b//l"), "--set lake.path config.invalid_value: lake.path has an empty part");
+  const auto plain = problems_of(kMinimal, flags({{"storage.endpoint", "http://127.0.0.1:1"}}));
+  EXPECT_NE(plain.find("storage.endpoint is reached without TLS"), std::string::npos) << plain;
+  EXPECT_EQ(problems_of(kMinimal, flags({{"storage.endpoint", "http://h"}, {"storage.allow_http", "true"}})), "");
 }
 
 TEST(Problems, of_fields_stand_at_each_field) {
