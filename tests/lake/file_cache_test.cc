@@ -75,7 +75,10 @@ TEST_F(FileCacheTest, a_hold_ends_with_its_last_copy_and_with_its_process) {
   EXPECT_TRUE(fs::is_empty(holds));
   // As a process leaves it that was killed: nobody has its lock.
   std::ofstream(holds / "99999-1") << file << "\n";
-  put(*cache, "t/1.parquet.2.parquet", 300, 3);
+  put(*cache, "t/2.parquet", 300, 3);
+  // The hold was a use: without that it is the least recently used again.
+  const std::array<timespec, 2> long_ago{timespec{1, 0}, timespec{0, UTIME_OMIT}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, file.c_str(), long_ago.data(), 0), 0);
   cache->grew(600);
   EXPECT_FALSE(fs::exists(file));
   EXPECT_TRUE(fs::is_empty(holds));
