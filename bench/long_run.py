@@ -25,7 +25,7 @@ import duckdb
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENTES = ROOT / "pipelines" / "ventes.toml"
 BRONZE = "bronze/ventes_stream"
-QUERY = "SELECT pays, count(*), sum(montant), max(timestamp) FROM {rows} GROUP BY pays ORDER BY pays"
+QUERY = "SELECT pays, count(*), sum(montant), epoch_us(max(timestamp)) FROM {rows} GROUP BY pays ORDER BY pays"
 
 COMPRESSED = {
     "maintenance.interval": "400ms",

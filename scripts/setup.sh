@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # setup.sh [build|test]: puts in place what a build, or the tests, need beyond git, make and the language toolchains:
-# Debian packages, DuckDB, and for the tests a Python environment and Kafka. Silent where everything is there.
+# Debian packages, DuckDB, and for the tests a Python environment, Kafka and an S3 server. Silent where everything is there.
 #
 # Everything fetched is pinned in deps/ and lands in $INLET_CACHE (~/.cache/inlet), whole or not at all: it is put
 # together aside and renamed, so a set-up that was killed is simply run again.
@@ -46,6 +46,7 @@ check_toolchains() {
     require_tool python3 3.11 "On Debian 12: apt-get install python3 python3-venv" python3 --version
     require_tool java 17 "On Debian 12: apt-get install openjdk-17-jdk-headless" java -version
     require_tool mvn any "On Debian 12: apt-get install maven"
+    require_tool go 1.25 "See https://go.dev/dl (Debian's own is too old)" env GOTOOLCHAIN=local go version
   fi
   ((${#toolchain_complaints[@]} == 0)) && return
   say "these toolchains are missing or too old:"
@@ -161,7 +162,7 @@ fetch_duckdb() {
   mv -T "$whole" "$duckdb_dir"
 }
 
-# ---- for the tests: Python packages, Kafka --------------------------------------------------------------------
+# ---- for the tests: Python packages; Kafka and the S3 server have scripts of their own --------------------------------------------------------------------
 
 # An environment cannot be moved, so it is made in place and is there once its last file is.
 venv_is_there() { [[ -f $venv_dir/complete ]]; }
@@ -190,6 +191,10 @@ trap 'rm -rf "$aside"' EXIT
 install_packages
 fetch_duckdb
 if [[ $purpose == test ]]; then
+  # The first build takes two minutes of a core, in which the others are fetched.
+  "$root/scripts/s3-server.sh" install &
+  s3_server=$!
   make_venv
   "$root/scripts/kafka-broker.sh" install
+  wait "$s3_server" || exit $unavailable
 fi

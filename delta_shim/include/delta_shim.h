@@ -1,4 +1,4 @@
-/* Delta tables on local disk, behind a small C ABI. Used by src/lake only.
+/* Delta tables on local disk and in object stores, behind a small C ABI. Used by src/lake only.
  *
  * Documents are UTF-8 JSON. Strings in: pointer and length, borrowed for the call. Strings out: NUL-terminated, owned
  * by the caller, freed by delta_shim_string_free. Tables and errors have a free function each; freeing NULL is allowed.
@@ -22,6 +22,7 @@ extern "C" {
 #endif
 
 typedef struct delta_shim_table delta_shim_table;
+typedef struct delta_shim_store delta_shim_store;
 typedef struct delta_shim_error delta_shim_error;
 
 /* What the caller can do about an error. */
@@ -32,7 +33,10 @@ typedef enum delta_shim_class {
   DELTA_SHIM_TRANSIENT = 4,   /* worth trying again: EINTR, EAGAIN, EMFILE, ESTALE, ETIMEDOUT, ... */
   DELTA_SHIM_IO = 5,          /* the system's own words are in the message: ENOSPC, EIO, EACCES, ... */
   DELTA_SHIM_CORRUPTION = 6,  /* what stands in the log is not what a writer wrote */
-  DELTA_SHIM_INTERNAL = 7
+  DELTA_SHIM_INTERNAL = 7,
+  DELTA_SHIM_DENIED = 8,        /* the object store took the credentials and refused the request, or refused them */
+  DELTA_SHIM_NO_STORE = 9,      /* the bucket is not there */
+  DELTA_SHIM_NO_CREDENTIALS = 10 /* none were found, and no service of the machine hands any out */
 } delta_shim_class;
 
 typedef enum delta_shim_outcome {
@@ -66,17 +70,25 @@ const char* delta_shim_error_message(const delta_shim_error* error); /* borrowed
 void delta_shim_error_free(delta_shim_error* error);
 void delta_shim_string_free(char* text);
 
-/* Writes version 0 at `directory` (absolute; created with its parents, durably). `definition`:
+/* A table is told by where it stands:
+ *   store NULL:  `directory` (absolute) holds all of it; `name` is not looked at;
+ *   otherwise:   its log is `name`/_delta_log below the store's URL, and `directory` is where its data files are written
+ *                before they are put there (their digests are taken from it) and where checkpoints are put together.
+ *
+ * Writes version 0 (on local disk the directory is created with its parents, durably). `definition`:
  *   {"id":uuid,"txnId":uuid,"engineInfo":"…","name":"…","schemaString":"…","partitionColumns":["…"],
  *    "configuration":{"delta.…":"…"}}
  * CONFLICT: a table stands there already. `error` is written for UNKNOWN and REFUSED, and set to NULL otherwise. */
-delta_shim_outcome delta_shim_table_create(const char* directory, size_t directory_length, const char* definition,
+delta_shim_outcome delta_shim_table_create(delta_shim_store* store, const char* name, size_t name_length,
+                                           const char* directory, size_t directory_length, const char* definition,
                                            size_t definition_length, delta_shim_error** error);
 
-/* Opens the table at `directory` at its newest version. Reads the checkpoint and every commit after it; a commit that
+/* Opens a table at its newest version. Reads the checkpoint and every commit after it; a commit that
  * is empty or is not JSON is CORRUPTION. Removes temporary files of writers that are long dead.
- * UNSUPPORTED: delta.setTransactionRetentionDuration is set, or a feature Inlet does not write is in use. */
-delta_shim_error* delta_shim_table_open(const char* directory, size_t directory_length, delta_shim_table** table);
+ * UNSUPPORTED: delta.setTransactionRetentionDuration is set, or a feature Inlet does not write is in use.
+ * The store may be freed before the table. */
+delta_shim_error* delta_shim_table_open(delta_shim_store* store, const char* name, size_t name_length,
+                                        const char* directory, size_t directory_length, delta_shim_table** table);
 
 /* Waits for a checkpoint that is being written. */
 void delta_shim_table_free(delta_shim_table* table);
@@ -98,7 +110,7 @@ delta_shim_error* delta_shim_table_versions(delta_shim_table* table, uint64_t* o
 delta_shim_error* delta_shim_table_refresh(delta_shim_table* table, char** advance);
 
 /* Writes `commit` as version `read_version` + 1, exactly once or not at all: aside, fsync, hard link into place,
- * fsync of the directory.
+ * fsync of the directory; in an object store by a put that fails where the name is taken.
  *   {"txnId":"…","operation":"…","operationParameters":{},"operationMetrics":{"…":n},"info":{},"engineInfo":"…",
  *    "dataChange":true,"adds":[{"path":"…","size":n,"modificationTime":ms,"partitionValues":{"c":null},"stats":"…"}],
  *    "removes":["path"],"transactions":[{"appId":"…","version":n}],
@@ -145,6 +157,53 @@ delta_shim_error* delta_shim_table_clean_log(delta_shim_table* table, int64_t ex
 /* The digest of a file's bytes, as it stands in the tags of the add actions and in "digest" of the files above:
  * "xxh64:0123456789abcdef" (XXH64 with seed 0). "": no such file. */
 delta_shim_error* delta_shim_file_digest(const char* path, size_t path_length, char** digest);
+
+/* ---- object stores ----
+ *
+ * Names are those of objects below the store's URL. Requests that fail for a reason that passes (a lost connection, a
+ * time-out, 5xx, 429) are tried again with back-off until "retryTimeoutMs" is over, and are TRANSIENT then. Every
+ * function may be called from any thread, and calls run side by side. */
+
+/* `url`: s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://…, gs://BUCKET/PREFIX. `options`:
+ *   {"endpoint":"…","region":"…","profile":"…","allowHttp":bool,"virtualHosted":bool,"timeoutMs":n,"retryTimeoutMs":n}
+ * each may be left out; another one is INVALID. The first opening in a process puts an object twice, once where it
+ * stands already and once on a condition that does not hold. UNSUPPORTED: the store let either through, so that two
+ * writers would overwrite each other's commits. DENIED, NO_STORE, NO_CREDENTIALS: as above. */
+delta_shim_error* delta_shim_store_open(const char* url, size_t url_length, const char* options, size_t options_length,
+                                        delta_shim_store** store);
+void delta_shim_store_free(delta_shim_store* store);
+
+/* Local files to objects: [{"key":"name","path":"/…"}], some at once, large ones in pieces. An object is whole or not
+ * there. A file that was put is made read-only. The first error ends it; what was put stays. */
+delta_shim_error* delta_shim_store_put_files(delta_shim_store* store, const char* files, size_t files_length);
+
+/* Objects to local files: [{"key":"name","path":"/…","size":n,"digest":"xxh64:…"}]; a digest of "" is not looked at.
+ * Written aside, held against size and digest, made read-only, renamed; directories are created.
+ * NOT_FOUND: the object is gone. CORRUPTION: it is not what the log has. */
+delta_shim_error* delta_shim_store_get_files(delta_shim_store* store, const char* files, size_t files_length);
+
+/* Those of `names` (["name",…], all below `folder`) that are no objects, as a list like it. */
+delta_shim_error* delta_shim_store_missing(delta_shim_store* store, const char* folder, size_t folder_length,
+                                           const char* names, size_t names_length, char** missing);
+
+/* Every object below `folder`: [{"key":"name","size":n,"modifiedMs":n}]. */
+delta_shim_error* delta_shim_store_list(delta_shim_store* store, const char* folder, size_t folder_length, char** listed);
+
+/* The names of all tables, sorted. */
+delta_shim_error* delta_shim_store_tables(delta_shim_store* store, char** tables);
+
+/* An object that is gone already is no error. */
+delta_shim_error* delta_shim_store_delete(delta_shim_store* store, const char* name, size_t name_length);
+
+/* A small object: {"text":"…","tag":"…","modified":ms}, or null where none is. */
+delta_shim_error* delta_shim_store_get(delta_shim_store* store, const char* name, size_t name_length, char** found);
+
+/* Puts a small object: where none stands (`tag` empty), or where what stands still has `tag`. COMMITTED writes its new
+ * tag, as a JSON text. CONFLICT: something else stands there, or this very text: the reply to an earlier try was lost.
+ * UNKNOWN writes `error`. */
+delta_shim_outcome delta_shim_store_put(delta_shim_store* store, const char* name, size_t name_length, const char* text,
+                                        size_t text_length, const char* tag, size_t tag_length, char** new_tag,
+                                        delta_shim_error** error);
 
 #ifdef __cplusplus
 }

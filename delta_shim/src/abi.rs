@@ -5,13 +5,15 @@ use std::any::Any;
 use std::ffi::{c_char, c_int, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::digest;
 use crate::error::{Class, Result, ShimError};
 use crate::fault::{self, FaultHook};
-use crate::table::{self, Outcome, Standing, Table};
+use crate::store::{Placed, Store, Transfer};
+use crate::table::{self, Location, Outcome, Standing, Table};
 use crate::warning::{self, WarningHook};
 
 pub struct ErrorHandle {
@@ -20,6 +22,8 @@ pub struct ErrorHandle {
 }
 
 pub struct TableHandle(Table);
+
+pub struct StoreHandle(Arc<Store>);
 
 /// Mirrors `delta_shim_outcome`.
 #[repr(C)]
@@ -180,9 +184,31 @@ pub unsafe extern "C" fn delta_shim_string_free(text: *mut c_char) {
 }
 
 /// # Safety
+/// `store` is null or a live handle; the texts are as `text_in` wants them.
+unsafe fn location_in(
+    store: *const StoreHandle,
+    name: *const c_char,
+    name_length: usize,
+    directory: *const c_char,
+    directory_length: usize,
+) -> Result<Location> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let directory = Path::new(text_in(directory, directory_length)?);
+        match store.as_ref() {
+            None => Location::local(directory),
+            Some(store) => Location::in_store(&store.0, text_in(name, name_length)?, directory),
+        }
+    }
+}
+
+/// # Safety
 /// As the header says.
 #[no_mangle]
 pub unsafe extern "C" fn delta_shim_table_create(
+    store: *const StoreHandle,
+    name: *const c_char,
+    name_length: usize,
     directory: *const c_char,
     directory_length: usize,
     definition: *const c_char,
@@ -191,11 +217,12 @@ pub unsafe extern "C" fn delta_shim_table_create(
 ) -> OutcomeCode {
     let body = || {
         // SAFETY: the caller's promise.
-        let texts = unsafe {
-            text_in(directory, directory_length).and_then(|d| Ok((d, text_in(definition, definition_length)?)))
+        let given = unsafe {
+            location_in(store, name, name_length, directory, directory_length)
+                .and_then(|at| Ok((at, text_in(definition, definition_length)?)))
         };
-        match texts {
-            Ok((directory, definition)) => table::create(Path::new(directory), definition),
+        match given {
+            Ok((at, definition)) => table::create(&at, definition),
             Err(e) => Outcome::Refused(e),
         }
     };
@@ -207,14 +234,17 @@ pub unsafe extern "C" fn delta_shim_table_create(
 /// As the header says.
 #[no_mangle]
 pub unsafe extern "C" fn delta_shim_table_open(
+    store: *const StoreHandle,
+    name: *const c_char,
+    name_length: usize,
     directory: *const c_char,
     directory_length: usize,
     table: *mut *mut TableHandle,
 ) -> *mut ErrorHandle {
     guarded(|| {
         // SAFETY: the caller's promise.
-        let directory = unsafe { text_in(directory, directory_length) }?;
-        let opened = Table::open(Path::new(directory))?;
+        let at = unsafe { location_in(store, name, name_length, directory, directory_length) }?;
+        let opened = Table::open(at)?;
         // SAFETY: the caller's promise.
         unsafe { put(table, Box::into_raw(Box::new(TableHandle(opened)))) }
     })
@@ -414,6 +444,186 @@ pub unsafe extern "C" fn delta_shim_file_digest(
             put(digest, c_string(&found.unwrap_or_default()).into_raw())
         }
     })
+}
+
+// ---- object stores --------------------------------------------------------------------------------------------------
+
+/// # Safety
+/// `store` is null or a live handle.
+unsafe fn store_in<'a>(store: *const StoreHandle) -> Result<&'a Arc<Store>> {
+    // SAFETY: the caller's promise.
+    unsafe { store.as_ref() }
+        .map(|s| &s.0)
+        .ok_or_else(|| ShimError::invalid("no store was given"))
+}
+
+fn list_in<T: serde::de::DeserializeOwned>(text: &str) -> Result<Vec<T>> {
+    serde_json::from_str(text).map_err(|e| ShimError::invalid(format!("a list for the object store: {e}")))
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_open(
+    url: *const c_char,
+    url_length: usize,
+    options: *const c_char,
+    options_length: usize,
+    store: *mut *mut StoreHandle,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let opened = Store::open(text_in(url, url_length)?, text_in(options, options_length)?)?;
+            put(store, Box::into_raw(Box::new(StoreHandle(opened))))
+        }
+    })
+}
+
+/// # Safety
+/// `store` is null, or a handle that is used no more.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_free(store: *mut StoreHandle) {
+    if !store.is_null() {
+        // SAFETY: made by Box::into_raw, and given back once.
+        drop(unsafe { Box::from_raw(store) });
+    }
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_put_files(
+    store: *const StoreHandle,
+    files: *const c_char,
+    files_length: usize,
+) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { store_in(store)?.put_files(&list_in::<Transfer>(text_in(files, files_length)?)?) })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_get_files(
+    store: *const StoreHandle,
+    files: *const c_char,
+    files_length: usize,
+) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { store_in(store)?.get_files(&list_in::<Transfer>(text_in(files, files_length)?)?) })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_missing(
+    store: *const StoreHandle,
+    folder: *const c_char,
+    folder_length: usize,
+    names: *const c_char,
+    names_length: usize,
+    missing: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let names = list_in::<String>(text_in(names, names_length)?)?;
+            let gone = store_in(store)?.missing(text_in(folder, folder_length)?, &names)?;
+            put(missing, document(&gone)?)
+        }
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_list(
+    store: *const StoreHandle,
+    folder: *const c_char,
+    folder_length: usize,
+    listed: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let found = store_in(store)?.list(text_in(folder, folder_length)?)?;
+            put(listed, document(&found)?)
+        }
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_tables(
+    store: *const StoreHandle,
+    tables: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { put(tables, document(&store_in(store)?.tables()?)?) })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_delete(
+    store: *const StoreHandle,
+    name: *const c_char,
+    name_length: usize,
+) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { store_in(store)?.delete(text_in(name, name_length)?).map(|_| ()) })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_get(
+    store: *const StoreHandle,
+    name: *const c_char,
+    name_length: usize,
+    found: *mut *mut c_char,
+) -> *mut ErrorHandle {
+    guarded(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let small = store_in(store)?.get_small(text_in(name, name_length)?)?;
+            put(found, document(&small)?)
+        }
+    })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_put(
+    store: *const StoreHandle,
+    name: *const c_char,
+    name_length: usize,
+    text: *const c_char,
+    text_length: usize,
+    tag: *const c_char,
+    tag_length: usize,
+    new_tag: *mut *mut c_char,
+    error: *mut *mut ErrorHandle,
+) -> OutcomeCode {
+    let body = || {
+        // SAFETY: the caller's promise.
+        let put = unsafe {
+            store_in(store).and_then(|store| {
+                let (name, text) = (text_in(name, name_length)?, text_in(text, text_length)?);
+                store.put_small(name, text, text_in(tag, tag_length)?)
+            })
+        };
+        match put {
+            Ok(Placed::Ours(tag)) => Outcome::Committed(tag),
+            Ok(Placed::Conflict) => Outcome::Conflict,
+            Err(e) => Outcome::Unknown(e),
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { settle(body, new_tag, error) }
 }
 
 // The hooks are declared in C with these types.

@@ -2,7 +2,7 @@
 //! Source: Delta protocol, "Checkpoints" and "Last Checkpoint File".
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::digest;
 use crate::error::{Result, ShimError};
 use crate::fault;
 use crate::log_files;
+use crate::log_store::{LogStore, LAST_CHECKPOINT};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,17 +34,16 @@ struct LastCheckpoint {
 }
 
 /// Writes the checkpoint of `snapshot` unless one stands there, and points `_last_checkpoint` at it.
-pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &Path) -> Result<()> {
+pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) -> Result<()> {
     let version = snapshot.version();
     let name = log_files::checkpoint_name(version);
-    let target = log.join(&name);
-    if log_files::identity(&target)?.is_some() {
+    if log.identity(&name)?.is_some() {
         return Ok(());
     }
-    let failed = |doing: &str, e: io::Error| ShimError::io(format_args!("{doing} {}", target.display()), &e);
+    let failed = |doing: &str, e: io::Error| ShimError::io(format_args!("{doing} {}", log.place_of(&name)), &e);
     fault::pass(c"lake.before_checkpoint").map_err(|e| failed("write", e))?;
 
-    let (temporary, file) = log_files::Temporary::create(log, &name).map_err(|e| failed("create a file for", e))?;
+    let (temporary, file) = log.scratch(&name)?;
     let data = snapshot
         .clone()
         .create_checkpoint_writer(engine)?
@@ -72,14 +72,9 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &Path) -> Result<
     let bytes = read_back(&temporary.path, rows)?;
     let digest = digest::of_file(&temporary.path)?;
 
-    match fs::hard_link(&temporary.path, &target) {
-        Ok(()) => {}
-        // Another process was faster; its checkpoint says the same.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        Err(e) => return Err(failed("link", e)),
+    if !log.place(temporary, &name)? {
+        return Ok(()); // Another process was faster; its checkpoint says the same.
     }
-    drop(temporary);
-    log_files::sync_directory(log).map_err(|e| failed("fsync the directory of", e))?;
 
     let state = Arc::into_inner(state).ok_or_else(|| ShimError::internal("the checkpoint is still being read"))?;
     let hint = LastCheckpoint {
@@ -89,9 +84,9 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &Path) -> Result<
         num_of_add_files: state.add_actions_count(),
         tags: digest.map(|digest| (digest::TAG, digest)).into_iter().collect(),
     };
-    if log_files::last_checkpoint_version(log).is_none_or(|newest| newest < version) {
+    if log.last_checkpoint_version().is_none_or(|newest| newest < version) {
         let text = serde_json::to_vec(&hint).map_err(|e| ShimError::internal(e.to_string()))?;
-        log_files::replace(log, "_last_checkpoint", &text)?;
+        log.replace(LAST_CHECKPOINT, &text)?;
     }
     fault::pass(c"lake.after_checkpoint").map_err(|e| failed("write", e))
 }

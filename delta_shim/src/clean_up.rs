@@ -5,20 +5,19 @@
 //! transaction by transaction, what the log before it says with the commit that it covers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io;
-use std::path::Path;
 
 use delta_kernel::{Snapshot, SnapshotRef};
 use serde::Serialize;
 use url::Url;
 
 use crate::actions::{self, DataFile};
-use crate::engine::LocalEngine;
+use crate::engine::StoreEngine;
 use crate::error::{Result, ShimError};
 use crate::fault;
 use crate::live_files;
-use crate::log_files::{self, Listing};
+use crate::log_files::{self, Entry};
+use crate::log_store::{Content, LogStore};
 
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,18 +30,17 @@ pub struct CleanedLog {
 
 /// The version that everything before is removed of, at the latest: the newest one that was committed before
 /// `expired_before` (an instant from then on may mean it), and never one behind `keep_from`.
-pub fn first_needed(log: &Path, listing: &Listing, expired_before: i64, keep_from: u64) -> Result<Option<u64>> {
-    let mut first = None;
-    for version in &listing.commits {
-        if *version > keep_from {
-            break;
-        }
-        match log_files::identity(&log.join(log_files::commit_name(*version)))? {
-            Some(identity) if identity.modified_ms() < expired_before => first = Some(*version),
-            _ => break,
-        }
-    }
-    Ok(first)
+pub fn first_needed(entries: &[Entry], expired_before: i64, keep_from: u64) -> Option<u64> {
+    let mut commits: Vec<(u64, i64)> = entries
+        .iter()
+        .filter(|e| e.name.ends_with(".json") && !e.name.contains(".compacted."))
+        .filter_map(|e| Some((log_files::last_version_of(&e.name)?, e.modified_ms)))
+        .collect();
+    commits.sort_unstable();
+    let needed = commits
+        .iter()
+        .take_while(|(version, modified)| *version <= keep_from && *modified < expired_before);
+    needed.last().map(|(version, _)| *version)
 }
 
 type Files = BTreeMap<String, DataFile>;
@@ -52,11 +50,11 @@ struct Contents {
     transactions: HashMap<String, i64>,
 }
 
-fn load(url: &Url, version: u64, engine: &LocalEngine) -> Result<SnapshotRef> {
+fn load(url: &Url, version: u64, engine: &StoreEngine) -> Result<SnapshotRef> {
     Ok(Snapshot::builder_for(url.as_str()).at_version(version).build(engine)?)
 }
 
-fn contents(snapshot: &SnapshotRef, engine: &LocalEngine) -> Result<Contents> {
+fn contents(snapshot: &SnapshotRef, engine: &StoreEngine) -> Result<Contents> {
     let files = live_files::live_files(snapshot, engine)?;
     Ok(Contents {
         files: files.into_iter().map(|f| (f.raw_path, f.file)).collect(),
@@ -75,11 +73,11 @@ fn comparable(files: &Files) -> Vec<Comparable<'_>> {
 }
 
 /// Reads the checkpoint of `version` whole and holds it against the version before it and the commit.
-pub fn verify_checkpoint(url: &Url, log: &Path, version: u64, engine: &LocalEngine) -> Result<()> {
+pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &StoreEngine) -> Result<()> {
     let wrong = |what: &str| {
         ShimError::corruption(format!(
             "the checkpoint of version {version} in {} {what}; nothing behind it is removed",
-            log.display()
+            log.place_of("")
         ))
     };
     let snapshot = load(url, version, engine)?;
@@ -88,11 +86,11 @@ pub fn verify_checkpoint(url: &Url, log: &Path, version: u64, engine: &LocalEngi
     }
     let read = contents(&snapshot, engine)?;
 
-    let name = log.join(log_files::commit_name(version));
-    let Some((bytes, _)) = log_files::read(&name)? else {
+    let name = log_files::commit_name(version);
+    let Some(Content { bytes, .. }) = log.read(&name)? else {
         return Err(wrong("has no commit beside it to be held against"));
     };
-    let name = name.display().to_string();
+    let name = log.place_of(&name);
     let summary = actions::parse_commit(&name, &bytes)?;
     let (added, removed) = actions::parse_files(&name, &bytes)?;
     let mut expected = contents(&load(url, version - 1, engine)?, engine)?;
@@ -114,22 +112,26 @@ pub fn verify_checkpoint(url: &Url, log: &Path, version: u64, engine: &LocalEngi
 
 /// Removes what is about versions before `checkpoint` alone, oldest first: a reader that is cut short finds the newer
 /// part whole.
-pub fn remove_before(log: &Path, checkpoint: u64, dry_run: bool) -> Result<CleanedLog> {
+pub fn remove_before(log: &dyn LogStore, entries: &[Entry], checkpoint: u64, dry_run: bool) -> Result<CleanedLog> {
     let mut cleaned = CleanedLog {
         oldest: checkpoint,
         ..CleanedLog::default()
     };
-    for (_, path, bytes) in log_files::files_before(log, checkpoint)? {
+    let mut old: Vec<&Entry> = entries
+        .iter()
+        .filter(|e| log_files::last_version_of(&e.name).is_some_and(|last| last < checkpoint))
+        .collect();
+    old.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    for entry in old {
         if !dry_run {
-            let failed = |e: io::Error| ShimError::io(format_args!("remove {}", path.display()), &e);
+            let failed = |e: io::Error| ShimError::io(format_args!("remove {}", log.place_of(&entry.name)), &e);
             fault::pass(c"lake.before_log_remove").map_err(failed)?;
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue, // another clean-up
-                removed => removed.map_err(failed)?,
+            if !log.remove(&entry.name)? {
+                continue; // another clean-up
             }
         }
         cleaned.removed_files += 1;
-        cleaned.removed_bytes += bytes;
+        cleaned.removed_bytes += entry.size;
     }
     Ok(cleaned)
 }

@@ -21,8 +21,12 @@ pub const PLACEHOLDER: &str = "xxh64:0000000000000000";
 
 const FIELD: &[u8] = br#""inletDigest":""#;
 
-fn text(hash: u64) -> String {
+pub fn text(hash: u64) -> String {
     format!("{PREFIX}{hash:016x}")
+}
+
+pub fn of_bytes(bytes: &[u8]) -> String {
+    text(XxHash64::oneshot(0, bytes))
 }
 
 /// None: no such file.

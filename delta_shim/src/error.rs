@@ -5,6 +5,8 @@ use std::io;
 
 use delta_kernel::KernelError;
 
+use crate::store;
+
 /// Mirrors `delta_shim_class`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -16,6 +18,9 @@ pub enum Class {
     Io = 5,
     Corruption = 6,
     Internal = 7,
+    Denied = 8,
+    NoStore = 9,
+    NoCredentials = 10,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +80,12 @@ fn class_of(error: &io::Error) -> Class {
 
 impl From<KernelError> for ShimError {
     fn from(error: KernelError) -> Self {
+        // What the kernel reads with may have wrapped it in an error of its own: Parquet's, for a checkpoint that could
+        // not be fetched.
+        let from_store = store::cause::<delta_kernel::object_store::Error>(&error).map(store::class_of);
+        if let Some(class @ (Class::Transient | Class::Denied | Class::NoStore | Class::NoCredentials)) = from_store {
+            return Self::new(class, error.to_string());
+        }
         let class = match &error {
             KernelError::IOError(e) => class_of(e),
             KernelError::Backtraced { source, .. } => return Self::new(class_of_kernel(source), error.to_string()),
@@ -87,7 +98,8 @@ impl From<KernelError> for ShimError {
 fn class_of_kernel(error: &KernelError) -> Class {
     match error {
         KernelError::IOError(e) => class_of(e),
-        KernelError::ObjectStore(_) | KernelError::FileNotFound(_) => Class::Io,
+        KernelError::ObjectStore(e) => store::class_of(e),
+        KernelError::FileNotFound(_) => Class::Io,
         KernelError::Unsupported(_) => Class::Unsupported,
         KernelError::Arrow(_)
         | KernelError::Parquet(_)

@@ -1,4 +1,4 @@
-//! Delta tables on local disk for Inlet, behind the C ABI of `include/delta_shim.h`.
+//! Delta tables on local disk and in object stores for Inlet, behind the C ABI of `include/delta_shim.h`.
 //!
 //! ```text
 //!   abi            the C functions: documents in and out, panics and errors become error handles
@@ -6,11 +6,14 @@
 //!   actions        a commit as JSON lines, written and read
 //!   digest         what tells damage from what was written
 //!   protocol       which tables are refused, by the name of the feature
-//!   log_files      the only writer of _delta_log: aside, fsync, link, fsync
+//!   log_store      what is done to a log, wherever it lies
+//!   log_files      the only writer of _delta_log on local disk: aside, fsync, link, fsync
+//!   store          an object store: logs by conditional put, data files, small objects on conditions
+//!   store_options  how an object store is reached, and where credentials come from
 //!   checkpoint     what the kernel yields, written durably
 //!   clean_up       what of a log nobody needs, removed behind a checkpoint that was held against it
 //!   live_files     what the kernel's log replay says about a version
-//!   engine         the kernel's engine over the local file system
+//!   engine         the kernel's engine over local disk or an object store
 //! ```
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_op_in_unsafe_fn)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -26,7 +29,12 @@ mod fault;
 mod file_path;
 mod live_files;
 mod log_files;
+mod log_store;
+#[cfg(test)]
+mod object_log_test;
 mod protocol;
+mod store;
+mod store_options;
 mod table;
 #[cfg(test)]
 mod test_directory;

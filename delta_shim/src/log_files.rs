@@ -1,4 +1,4 @@
-//! The files of a `_delta_log` directory, and the only code that writes there.
+//! The files of a `_delta_log` directory on local disk, the only code that writes there, and what their names say.
 //!
 //! Nothing becomes visible under a name that readers know before all its bytes are on disk: a file is written aside
 //! under a name with a leading dot (which the kernel, Spark and delta-rs all skip), fsynced, and then linked (commits:
@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::digest;
-use crate::error::{Class, Result, ShimError};
+use crate::error::{Result, ShimError};
 use crate::fault;
 
 /// Older temporaries than this belong to nobody: a commit holds its own for milliseconds, a checkpoint for seconds.
@@ -113,11 +112,30 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Tells what stands under a name of a log from what stood there before, on local disk or in an object store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    File(FileIdentity),
+    /// A store without entity tags has the size alone.
+    Object {
+        tag: Option<String>,
+        size: u64,
+    },
+}
+
+/// A file of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub size: u64,
+    pub modified_ms: i64,
+}
+
 /// How a put-if-absent ended.
 #[derive(Debug)]
 pub enum Put {
     /// Visible and durable.
-    Placed(FileIdentity),
+    Placed(Identity),
     /// The name is taken, by whomever.
     Exists,
     /// Failed, perhaps after it became visible.
@@ -159,7 +177,7 @@ pub fn put_if_absent(directory: &Path, name: &str, bytes: &[u8]) -> Put {
         point(c"lake.after_commit_dirsync").map_err(|e| step("fsync the directory of", e))
     })();
     match settled {
-        Ok(()) => Put::Placed(identity),
+        Ok(()) => Put::Placed(Identity::File(identity)),
         Err(e) => Put::Failed(e),
     }
 }
@@ -250,25 +268,12 @@ fn checkpoint_part(rest: &str) -> Option<(u64, u64)> {
     }
 }
 
-/// None: no such directory.
-pub fn list(directory: &Path) -> Result<Option<Listing>> {
-    let failed = |e: &io::Error| ShimError::io(format_args!("list {}", directory.display()), e);
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
-        Err(e) => return Err(failed(&e)),
-    };
+/// What a log holds, of which these are the names.
+pub fn listing_of<'a>(names: impl IntoIterator<Item = &'a str>) -> Listing {
     let mut listing = Listing::default();
     let mut parts_seen: BTreeMap<(u64, u64), BTreeSet<u64>> = BTreeMap::new();
-    for entry in entries {
-        let name = entry.map_err(|e| failed(&e))?.file_name();
-        let Some((digits, rest)) = name.to_str().and_then(|n| n.split_once('.')) else {
-            continue;
-        };
-        if digits.len() != 20 {
-            continue;
-        }
-        let Ok(version) = digits.parse::<u64>() else {
+    for name in names {
+        let Some((version, rest)) = version_and_rest(name) else {
             continue;
         };
         if rest == "json" {
@@ -287,37 +292,58 @@ pub fn list(directory: &Path) -> Result<Option<Listing>> {
             listing.checkpoints.push(version);
         }
     }
-    Ok(Some(listing))
+    listing
 }
 
-/// A file of the log that is about versions before `version` alone: commits, checkpoints, checksums, compacted commits.
-/// (version, path, bytes), ascending.
-pub fn files_before(directory: &Path, version: u64) -> Result<Vec<(u64, PathBuf, u64)>> {
+fn version_and_rest(name: &str) -> Option<(u64, &str)> {
+    let (digits, rest) = name.split_once('.')?;
+    if digits.len() != 20 {
+        return None;
+    }
+    Some((digits.parse().ok()?, rest))
+}
+
+/// The newest version that a file of the log is about, if it is about versions alone that a clean-up may remove:
+/// commits, checkpoints, checksums, compacted commits.
+pub fn last_version_of(name: &str) -> Option<u64> {
+    let (first, rest) = version_and_rest(name)?;
+    match rest.split('.').collect::<Vec<_>>().as_slice() {
+        ["json" | "crc"] | ["checkpoint", ..] => Some(first),
+        [last, "compacted", "json"] => last.parse().ok(),
+        _ => None,
+    }
+}
+
+/// None: no such directory.
+pub fn names(directory: &Path) -> Result<Option<Vec<String>>> {
     let failed = |e: &io::Error| ShimError::io(format_args!("list {}", directory.display()), e);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|e| failed(&e))? {
-        let entry = entry.map_err(|e| failed(&e))?;
-        let name = entry.file_name();
-        let Some((digits, rest)) = name.to_str().and_then(|n| n.split_once('.')) else {
-            continue;
-        };
-        let (true, Ok(first)) = (digits.len() == 20, digits.parse::<u64>()) else {
-            continue;
-        };
-        let last = match rest.split('.').collect::<Vec<_>>().as_slice() {
-            ["json" | "crc"] | ["checkpoint", ..] => first,
-            [last, "compacted", "json"] => match last.parse() {
-                Ok(last) => last,
-                Err(_) => continue,
-            },
-            _ => continue,
-        };
-        if last < version {
-            files.push((first, entry.path(), entry.metadata().map_err(|e| failed(&e))?.len()));
+    let found = match fs::read_dir(directory) {
+        Ok(found) => found,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(failed(&e)),
+    };
+    let mut names = Vec::new();
+    for entry in found {
+        if let Ok(name) = entry.map_err(|e| failed(&e))?.file_name().into_string() {
+            names.push(name);
         }
     }
-    files.sort_unstable();
-    Ok(files)
+    Ok(Some(names))
+}
+
+/// Those of `names` that are still there, with their sizes and times.
+pub fn entries(directory: &Path, names: Vec<String>) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for name in names {
+        if let Some(found) = identity(&directory.join(&name))? {
+            entries.push(Entry {
+                name,
+                size: found.size,
+                modified_ms: found.modified_ms(),
+            });
+        }
+    }
+    Ok(entries)
 }
 
 /// Temporaries of writers that died in mid-write. Failing to remove one harms nobody.
@@ -342,44 +368,16 @@ pub fn remove_stale_temporaries(directory: &Path, lifetime: Duration) {
     }
 }
 
-/// Version that `_last_checkpoint` names, and the digest of the checkpoint if it tells one. It is a hint: absent, damaged
-/// and unreadable are all None.
-fn last_checkpoint(directory: &Path) -> Option<(u64, Option<String>)> {
-    let bytes = fs::read(directory.join("_last_checkpoint")).ok()?;
-    let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    let digest = document.get("tags").and_then(|tags| tags.get(digest::TAG)?.as_str());
-    Some((document.get("version")?.as_u64()?, digest.map(str::to_string)))
-}
-
-pub fn last_checkpoint_version(directory: &Path) -> Option<u64> {
-    Some(last_checkpoint(directory)?.0)
-}
-
-/// Corruption: the newest checkpoint is not what was written, says the digest beside it.
-pub fn check_last_checkpoint(directory: &Path) -> Result<()> {
-    let Some((version, Some(expected))) = last_checkpoint(directory) else {
-        return Ok(());
-    };
-    let path = directory.join(checkpoint_name(version));
-    match digest::of_file(&path)? {
-        Some(found) if found != expected => Err(ShimError::corruption(format!(
-            "the checkpoint {} is damaged: it is not what was written, says its digest in {}",
-            path.display(),
-            directory.join("_last_checkpoint").display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// For errors that mean "no table here".
-pub fn not_a_table(directory: &Path) -> ShimError {
-    ShimError::new(Class::NotFound, format!("{} is not a Delta table", directory.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Class;
     use crate::test_directory::TestDirectory;
+
+    fn list(directory: &Path) -> Option<Listing> {
+        let names = names(directory).unwrap()?;
+        Some(listing_of(names.iter().map(String::as_str)))
+    }
 
     #[test]
     fn a_name_is_given_once() {
@@ -396,7 +394,8 @@ mod tests {
         let Put::Placed(placed) = put_if_absent(dir.path(), "a.json", b"1") else {
             panic!("not placed");
         };
-        assert_eq!(identity(&dir.path().join("a.json")), Ok(Some(placed)));
+        let found = identity(&dir.path().join("a.json")).unwrap().unwrap();
+        assert_eq!(Identity::File(found), placed);
     }
 
     #[test]
@@ -437,11 +436,11 @@ mod tests {
         ] {
             fs::write(dir.path().join(name), b"x").unwrap();
         }
-        let listing = list(dir.path()).unwrap().unwrap();
+        let listing = list(dir.path()).unwrap();
         assert_eq!(listing.commits, vec![0, 1]);
         assert_eq!(listing.newest_checkpoint, Some(1));
         assert_eq!(listing.checkpoints, vec![1]);
-        assert_eq!(list(&dir.path().join("none")), Ok(None));
+        assert_eq!(list(&dir.path().join("none")), None);
     }
 
     #[test]
@@ -454,7 +453,7 @@ mod tests {
             for name in checkpoints {
                 fs::write(dir.path().join(format!("{name:0>20}")), b"x").unwrap();
             }
-            list(dir.path()).unwrap().unwrap().versions()
+            list(dir.path()).unwrap().versions()
         };
         let checkpoint = |version: u64, rest: &str| format!("{version:020}.checkpoint.{rest}");
         let single = [checkpoint(3, "parquet"), checkpoint(5, "parquet")];

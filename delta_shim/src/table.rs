@@ -19,11 +19,13 @@ use crate::actions::{self, AppTransaction, CommitDocument, CommitSummary, DataFi
 use crate::checkpoint;
 use crate::clean_up::{self, CleanedLog};
 use crate::digest;
-use crate::engine::{self, LocalEngine};
+use crate::engine::{self, StoreEngine};
 use crate::error::{Class, Result, ShimError};
 use crate::live_files;
-use crate::log_files::{self, FileIdentity, Put};
+use crate::log_files::{self, Identity, Put};
+use crate::log_store::{self, Content, LocalLog, LogStore};
 use crate::protocol;
+use crate::store::Store;
 use crate::warning;
 
 pub enum Outcome<T> {
@@ -91,14 +93,50 @@ struct State {
     transactions: HashMap<String, i64>,
     timestamp: Option<i64>,
     /// The file of `version`; None when only a checkpoint covers it.
-    tip: Option<FileIdentity>,
+    tip: Option<Identity>,
+}
+
+/// Where a table stands: all of it in a directory, or its log in an object store, with a directory of local disk that
+/// its data files are written in and read from.
+#[derive(Clone)]
+pub struct Location {
+    directory: PathBuf,
+    /// For messages.
+    place: String,
+    url: Url,
+    log: Arc<dyn LogStore>,
+    engine: Arc<StoreEngine>,
+}
+
+impl Location {
+    pub fn local(directory: &Path) -> Result<Self> {
+        let url = Url::from_directory_path(directory)
+            .map_err(|()| ShimError::invalid(format!("{} is not an absolute path", directory.display())))?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            place: directory.display().to_string(),
+            url,
+            log: Arc::new(LocalLog::new(log_of(directory))),
+            engine: engine::local()?,
+        })
+    }
+
+    /// The table `name` of a lake in an object store.
+    pub fn in_store(store: &Arc<Store>, name: &str, directory: &Path) -> Result<Self> {
+        let url = store.url_of(name)?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            place: url.as_str().trim_end_matches('/').to_string(),
+            log: Arc::new(store.log_of(name, directory)?),
+            engine: store.engine(),
+            url,
+        })
+    }
 }
 
 /// What a checkpoint that runs in the background needs; outlives no table, see `Table::drop`.
 struct Replayer {
-    url: Url,
-    log: PathBuf,
-    engine: Arc<LocalEngine>,
+    at: Location,
     /// The newest snapshot of the kernel, to build the next one on.
     newest: Mutex<SnapshotRef>,
     /// No checkpoint before this.
@@ -106,7 +144,6 @@ struct Replayer {
 }
 
 pub struct Table {
-    directory: PathBuf,
     replayer: Arc<Replayer>,
     state: Mutex<State>,
     checkpointing: Mutex<Option<JoinHandle<()>>>,
@@ -136,7 +173,7 @@ fn log_of(directory: &Path) -> PathBuf {
     directory.join("_delta_log")
 }
 
-pub fn create(directory: &Path, document: &str) -> Outcome<()> {
+pub fn create(at: &Location, document: &str) -> Outcome<()> {
     let lines = (|| {
         let document: TableDocument = serde_json::from_str(document)
             .map_err(|e| ShimError::invalid(format!("the definition of the table: {e}")))?;
@@ -153,15 +190,14 @@ pub fn create(directory: &Path, document: &str) -> Outcome<()> {
         Ok(lines) => lines,
         Err(e) => return Outcome::Refused(e),
     };
-    let log = log_of(directory);
-    let ready = log_files::create_directories(&log).and_then(|()| log_files::list(&log));
+    let ready = at.log.prepare().and_then(|()| at.log.list());
     match ready {
         // Version 0 may have been cleaned up long ago: any commit or checkpoint means that a table stands here.
         Ok(Some(listing)) if !listing.is_empty() => return Outcome::Conflict,
         Ok(_) => {}
         Err(e) => return Outcome::Unknown(e),
     }
-    match log_files::put_if_absent(&log, &log_files::commit_name(0), &lines) {
+    match at.log.put_if_absent(&log_files::commit_name(0), &lines) {
         Put::Placed(_) => Outcome::Committed(()),
         Put::Exists => Outcome::Conflict,
         Put::Failed(e) => Outcome::Unknown(e),
@@ -178,7 +214,7 @@ impl Replayer {
             // Fails when the log behind the base was cleaned up meanwhile; then from the start.
             if let Ok(snapshot) = Snapshot::builder_from(base)
                 .at_version(version)
-                .build(self.engine.as_ref())
+                .build(self.at.engine.as_ref())
             {
                 let mut newest = lock(&self.newest);
                 if newest.version() < version {
@@ -187,50 +223,75 @@ impl Replayer {
                 return Ok(snapshot);
             }
         }
-        Ok(Snapshot::builder_for(self.url.as_str())
+        Ok(Snapshot::builder_for(self.at.url.as_str())
             .at_version(version)
-            .build(self.engine.as_ref())?)
+            .build(self.at.engine.as_ref())?)
     }
 }
 
 /// Loads the newest version from checkpoint and log.
-fn load(url: &Url, directory: &Path, engine: &LocalEngine) -> Result<(SnapshotRef, State)> {
-    let log = log_of(directory);
-    match log_files::list(&log)? {
+fn load(at: &Location) -> Result<(SnapshotRef, State)> {
+    let (log, engine) = (at.log.as_ref(), at.engine.as_ref());
+    let mut read = Commits::new(log);
+    match log.list()? {
         Some(listing) if !listing.is_empty() => {
             // Before the kernel: it takes an empty commit file for a commit of nothing.
-            let replayed = listing
-                .commits
-                .iter()
-                .filter(|v| listing.newest_checkpoint.is_none_or(|c| **v > c));
-            for version in replayed {
-                read_commit(&log, *version)?;
-            }
+            let replayed = listing.commits.iter().copied();
+            read.look_at(replayed.filter(|v| listing.newest_checkpoint.is_none_or(|c| *v > c)))?;
         }
-        _ => return Err(log_files::not_a_table(directory)),
+        _ => return Err(log_store::not_a_table(&at.place)),
     }
-    log_files::check_last_checkpoint(&log)?;
-    let snapshot = Snapshot::builder_for(url.as_str()).build(engine)?;
+    log.check_last_checkpoint()?;
+    let snapshot = Snapshot::builder_for(at.url.as_str()).build(engine)?;
     // And again for what the kernel really replays: it may have passed over a checkpoint that is not whole, and there
     // may be newer commits.
-    let mut newest = None;
-    for file in &snapshot.log_segment().listed.ascending_commit_files {
-        newest = read_commit(&log, file.version)?;
-    }
+    let replayed = &snapshot.log_segment().listed.ascending_commit_files;
+    read.look_at(replayed.iter().map(|file| file.version))?;
     let version = snapshot.version();
-    if newest.is_none() {
-        newest = read_commit(&log, version)?;
-    }
-    let state = state_of(&snapshot, newest, engine)?;
+    read.look_at([version].into_iter())?;
+    let state = state_of(&snapshot, read.of(version), engine)?;
     Ok((snapshot, state))
 }
 
+/// Commits that were read and are whole.
+struct Commits<'a> {
+    log: &'a dyn LogStore,
+    read: BTreeMap<u64, Option<(CommitSummary, Identity)>>,
+}
+
+impl<'a> Commits<'a> {
+    fn new(log: &'a dyn LogStore) -> Self {
+        Self {
+            log,
+            read: BTreeMap::new(),
+        }
+    }
+
+    /// Reads those of them that were not read yet.
+    fn look_at(&mut self, versions: impl Iterator<Item = u64>) -> Result<()> {
+        let versions: Vec<u64> = versions
+            .filter(|v| !matches!(self.read.get(v), Some(Some(_))))
+            .collect();
+        let names: Vec<String> = versions.iter().map(|v| log_files::commit_name(*v)).collect();
+        for ((version, name), content) in versions.iter().zip(&names).zip(self.log.read_all(&names)?) {
+            let commit = content.map(|content| parse(self.log, name, content)).transpose()?;
+            self.read.insert(*version, commit);
+        }
+        Ok(())
+    }
+
+    fn of(mut self, version: u64) -> Option<(CommitSummary, Identity)> {
+        self.read.remove(&version).flatten()
+    }
+}
+
+fn parse(log: &dyn LogStore, name: &str, content: Content) -> Result<(CommitSummary, Identity)> {
+    let summary = actions::parse_commit(&log.place_of(name), &content.bytes)?;
+    Ok((summary, content.identity))
+}
+
 /// What stands in `snapshot`; `newest` is the commit that made it, where its file is still there.
-fn state_of(
-    snapshot: &SnapshotRef,
-    newest: Option<(CommitSummary, FileIdentity)>,
-    engine: &LocalEngine,
-) -> Result<State> {
+fn state_of(snapshot: &SnapshotRef, newest: Option<(CommitSummary, Identity)>, engine: &StoreEngine) -> Result<State> {
     check_checksum_file(snapshot, engine)?;
     let configuration = snapshot.table_configuration();
     let (metadata, protocol) = (configuration.metadata(), configuration.protocol());
@@ -268,7 +329,7 @@ fn state_of(
 
 /// The kernel takes the table's metadata from another writer's checksum file where there is one: what is damaged in it
 /// must not become the table's.
-fn check_checksum_file(snapshot: &SnapshotRef, engine: &LocalEngine) -> Result<()> {
+fn check_checksum_file(snapshot: &SnapshotRef, engine: &StoreEngine) -> Result<()> {
     let Some(file) = &snapshot.log_segment().listed.latest_crc_file else {
         return Ok(());
     };
@@ -312,15 +373,10 @@ fn metadata_of<'a>(definition: &'a Definition, configuration: &'a BTreeMap<Strin
 }
 
 /// None: no such commit file.
-fn read_commit(log: &Path, version: u64) -> Result<Option<(CommitSummary, FileIdentity)>> {
-    let path = log.join(log_files::commit_name(version));
-    match log_files::read(&path)? {
-        None => Ok(None),
-        Some((bytes, identity)) => {
-            let summary = actions::parse_commit(&path.display().to_string(), &bytes)?;
-            Ok(Some((summary, identity)))
-        }
-    }
+fn read_commit(log: &dyn LogStore, version: u64) -> Result<Option<(CommitSummary, Identity)>> {
+    let name = log_files::commit_name(version);
+    let content = log.read(&name)?;
+    content.map(|content| parse(log, &name, content)).transpose()
 }
 
 impl State {
@@ -335,7 +391,7 @@ impl State {
     }
 
     /// Moves on to the next version.
-    fn apply(&mut self, transactions: &[AppTransaction], timestamp: Option<i64>, tip: FileIdentity) {
+    fn apply(&mut self, transactions: &[AppTransaction], timestamp: Option<i64>, tip: Identity) {
         for transaction in transactions {
             self.transactions
                 .insert(transaction.app_id.clone(), transaction.version);
@@ -347,39 +403,39 @@ impl State {
 
     /// The log no longer continues where we stand: it was cleaned up past us, or another table took the place. What
     /// would be written at version + 1 might then be seen by nobody.
-    fn was_left_behind(&self, log: &Path) -> Result<bool> {
-        if let Some(tip) = self.tip {
-            let path = log.join(log_files::commit_name(self.version));
-            if log_files::identity(&path)? != Some(tip) {
-                return Ok(true);
-            }
+    fn was_left_behind(&self, log: &dyn LogStore) -> Result<bool> {
+        if self.tip.is_some() && log.identity(&log_files::commit_name(self.version))? != self.tip {
+            return Ok(true);
         }
-        Ok(log_files::last_checkpoint_version(log).is_some_and(|newest| newest > self.version))
+        Ok(log
+            .last_checkpoint_version()
+            .is_some_and(|newest| newest > self.version))
     }
 }
 
 impl Table {
-    pub fn open(directory: &Path) -> Result<Self> {
-        let url = Url::from_directory_path(directory)
-            .map_err(|()| ShimError::invalid(format!("{} is not an absolute path", directory.display())))?;
-        let log = log_of(directory);
-        log_files::remove_stale_temporaries(&log, log_files::TEMPORARY_LIFETIME);
-        let engine = engine::local()?;
-        let (snapshot, state) = load(&url, directory, &engine)?;
+    pub fn open(at: Location) -> Result<Self> {
+        at.log.sweep();
+        let (snapshot, state) = load(&at)?;
         let replayer = Replayer {
-            url,
-            log,
-            engine,
+            at,
             newest: Mutex::new(snapshot),
             rest_until: Mutex::new(Instant::now()),
         };
         Ok(Self {
-            directory: directory.to_path_buf(),
             replayer: Arc::new(replayer),
             state: Mutex::new(state),
             checkpointing: Mutex::new(None),
             listed: Mutex::new(None),
         })
+    }
+
+    fn at(&self) -> &Location {
+        &self.replayer.at
+    }
+
+    fn log(&self) -> &dyn LogStore {
+        self.replayer.at.log.as_ref()
     }
 
     pub fn state(&self) -> Advance {
@@ -388,35 +444,34 @@ impl Table {
 
     /// As `state`, of an older version.
     pub fn state_at(&self, version: u64) -> Result<Advance> {
-        let log = &self.replayer.log;
         let (oldest, newest) = self.versions()?;
         if version < oldest || version > newest {
             return Err(ShimError::new(
                 Class::NotFound,
                 format!(
                     "version {version} of {} cannot be read; those from {oldest} to {newest} can",
-                    self.directory.display()
+                    self.at().place
                 ),
             ));
         }
         let snapshot = self.replayer.snapshot_at(version)?;
         // As in `load`: the kernel takes an empty commit file for a commit of nothing.
-        for file in &snapshot.log_segment().listed.ascending_commit_files {
-            read_commit(log, file.version)?;
-        }
-        Ok(state_of(&snapshot, read_commit(log, version)?, &self.replayer.engine)?.whole())
+        let mut read = Commits::new(self.log());
+        let replayed = &snapshot.log_segment().listed.ascending_commit_files;
+        read.look_at(replayed.iter().map(|file| file.version).chain([version]))?;
+        Ok(state_of(&snapshot, read.of(version), &self.at().engine)?.whole())
     }
 
     /// The oldest and the newest version that can be read.
     pub fn versions(&self) -> Result<(u64, u64)> {
-        let listing = log_files::list(&self.replayer.log)?;
+        let listing = self.log().list()?;
         listing
             .and_then(|l| l.versions())
-            .ok_or_else(|| log_files::not_a_table(&self.directory))
+            .ok_or_else(|| log_store::not_a_table(&self.at().place))
     }
 
     pub fn refresh(&self) -> Result<Advance> {
-        let log = &self.replayer.log;
+        let log = self.log();
         let mut state = lock(&self.state);
         // Read first, applied at the end: what an error cuts short must not be half known to the caller.
         let mut seen = Vec::new();
@@ -445,7 +500,7 @@ impl Table {
     }
 
     fn reload(&self, state: &mut State) -> Result<Advance> {
-        let (snapshot, loaded) = load(&self.replayer.url, &self.directory, &self.replayer.engine)?;
+        let (snapshot, loaded) = load(self.at())?;
         *lock(&self.replayer.newest) = snapshot;
         *state = loaded;
         Ok(state.whole())
@@ -468,7 +523,7 @@ impl Table {
         if let Err(e) = actions::check_commit(&commit, &definition.partition_columns) {
             return Outcome::Refused(e);
         }
-        match state.was_left_behind(&self.replayer.log) {
+        match state.was_left_behind(self.log()) {
             Ok(false) => {}
             Ok(true) => return Outcome::Conflict,
             Err(e) => return Outcome::Unknown(e),
@@ -486,7 +541,7 @@ impl Table {
             Err(e) => return Outcome::Refused(e),
         };
         let version = read_version + 1;
-        match log_files::put_if_absent(&self.replayer.log, &log_files::commit_name(version), &lines) {
+        match self.log().put_if_absent(&log_files::commit_name(version), &lines) {
             Put::Placed(tip) => {
                 state.apply(&commit.transactions, Some(timestamp), tip);
                 let is_changed = changed.is_some();
@@ -514,7 +569,7 @@ impl Table {
     fn note_digests(&self, commit: &mut CommitDocument) -> Result<()> {
         for add in &mut commit.adds {
             if add.digest.is_none() {
-                add.digest = digest::of_file(&self.directory.join(&add.path))?;
+                add.digest = digest::of_file(&self.at().directory.join(&add.path))?;
             }
         }
         Ok(())
@@ -540,7 +595,7 @@ impl Table {
             }
         }
         let snapshot = self.replayer.snapshot_at(state.version)?;
-        let live = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
+        let live = live_files::live_files(&snapshot, self.at().engine.as_ref())?;
         let files: HashMap<String, live_files::LiveFile> = live.into_iter().map(|f| (f.file.path.clone(), f)).collect();
         let mut seen = HashSet::with_capacity(commit.removes.len());
         let mut removed = Vec::with_capacity(commit.removes.len());
@@ -583,12 +638,12 @@ impl Table {
                 _ => return Ok(None),
             }
         }
-        for later in listed.version + 1..=version {
-            let path = self.replayer.log.join(log_files::commit_name(later));
-            let Some((bytes, _)) = log_files::read(&path)? else {
+        let names: Vec<String> = (listed.version + 1..=version).map(log_files::commit_name).collect();
+        for (name, content) in names.iter().zip(self.log().read_all(&names)?) {
+            let Some(content) = content else {
                 return Ok(None);
             };
-            let changes = actions::parse_changes(&path.display().to_string(), &bytes)?;
+            let changes = actions::parse_changes(&self.log().place_of(name), &content.bytes)?;
             if changes.removes.iter().any(|path| wanted.contains(path.as_str())) {
                 return Ok(None);
             }
@@ -619,13 +674,13 @@ impl Table {
         let (replayer, version) = (Arc::clone(&self.replayer), state.version);
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
             let started = Instant::now();
-            let written = replayer
-                .snapshot_at(version)
-                .and_then(|snapshot| checkpoint::write(&snapshot, replayer.engine.as_ref(), &replayer.log));
+            let written = replayer.snapshot_at(version).and_then(|snapshot| {
+                checkpoint::write(&snapshot, replayer.at.engine.as_ref(), replayer.at.log.as_ref())
+            });
             if let Err(e) = written {
                 warning::warn(&format!(
                     "checkpoint of version {version} in {}: {e}",
-                    replayer.log.display()
+                    replayer.at.place
                 ));
             }
             *lock(&replayer.rest_until) = Instant::now() + started.elapsed() * 4;
@@ -637,27 +692,29 @@ impl Table {
     }
 
     pub fn look(&self, version: u64, txn_id: &str) -> Result<(Standing, i64)> {
-        let log = &self.replayer.log;
+        let log = self.log();
         let Some((summary, _)) = read_commit(log, version)? else {
             return Ok((Standing::Absent, 0));
         };
         if summary.txn_id() != Some(txn_id) {
             return Ok((Standing::Anothers, 0));
         }
-        log_files::sync_entry(&log.join(log_files::commit_name(version)))?;
+        log.settle(&log_files::commit_name(version))?;
         Ok((Standing::Ours, summary.timestamp().unwrap_or(0)))
     }
 
     pub fn history_line(&self, version: u64) -> Result<HistoryLine> {
-        let Some((summary, identity)) = read_commit(&self.replayer.log, version)? else {
+        let name = log_files::commit_name(version);
+        let Some(content) = self.log().read(&name)? else {
             return Err(ShimError::new(
                 Class::NotFound,
-                format!("version {version} of {} is not in the log", self.directory.display()),
+                format!("version {version} of {} is not in the log", self.at().place),
             ));
         };
+        let summary = actions::parse_commit(&self.log().place_of(&name), &content.bytes)?;
         Ok(HistoryLine {
             version,
-            timestamp: summary.timestamp().unwrap_or_else(|| identity.modified_ms()),
+            timestamp: summary.timestamp().unwrap_or(content.modified_ms),
             commit_info: summary.commit_info.unwrap_or(Value::Null),
             transactions: summary.transactions,
             added_files: summary.added_files,
@@ -666,19 +723,19 @@ impl Table {
     }
 
     pub fn changes(&self, version: u64) -> Result<actions::Changes> {
-        let path = self.replayer.log.join(log_files::commit_name(version));
-        let Some((bytes, _)) = log_files::read(&path)? else {
+        let name = log_files::commit_name(version);
+        let Some(content) = self.log().read(&name)? else {
             return Err(ShimError::new(
                 Class::NotFound,
-                format!("version {version} of {} is not in the log", self.directory.display()),
+                format!("version {version} of {} is not in the log", self.at().place),
             ));
         };
-        actions::parse_changes(&path.display().to_string(), &bytes)
+        actions::parse_changes(&self.log().place_of(&name), &content.bytes)
     }
 
     pub fn files(&self, version: u64) -> Result<Vec<DataFile>> {
         let snapshot = self.replayer.snapshot_at(version)?;
-        let files = live_files::live_files(&snapshot, self.replayer.engine.as_ref())?;
+        let files = live_files::live_files(&snapshot, self.at().engine.as_ref())?;
         Ok(files.into_iter().map(|f| f.file).collect())
     }
 }
@@ -687,23 +744,24 @@ impl Table {
     /// What was removed and is not forgotten yet, as of `version`.
     pub fn tombstones(&self, version: u64) -> Result<Vec<live_files::Tombstone>> {
         let snapshot = self.replayer.snapshot_at(version)?;
-        live_files::tombstones(&snapshot, self.replayer.engine.as_ref())
+        live_files::tombstones(&snapshot, self.at().engine.as_ref())
     }
 
     /// Removes what the log holds of versions that nobody is to read any more: those before the newest one that was
     /// committed before `expired_before` (milliseconds), and before `keep_from`. Which of them go is decided by where a
     /// checkpoint stands; one is written where none is near.
     pub fn clean_log(&self, expired_before: i64, keep_from: u64, dry_run: bool) -> Result<CleanedLog> {
-        let Replayer { url, log, engine, .. } = self.replayer.as_ref();
-        let listing = log_files::list(log)?.ok_or_else(|| log_files::not_a_table(&self.directory))?;
+        let (log, url, engine) = (self.log(), &self.at().url, &self.at().engine);
+        let entries = log.entries()?.ok_or_else(|| log_store::not_a_table(&self.at().place))?;
+        let listing = log_files::listing_of(entries.iter().map(|e| e.name.as_str()));
         let (oldest, _) = listing
             .versions()
-            .ok_or_else(|| log_files::not_a_table(&self.directory))?;
+            .ok_or_else(|| log_store::not_a_table(&self.at().place))?;
         let nothing = CleanedLog {
             oldest,
             ..CleanedLog::default()
         };
-        let first_needed = clean_up::first_needed(log, &listing, expired_before, keep_from)?;
+        let first_needed = clean_up::first_needed(&entries, expired_before, keep_from);
         let Some(first_needed) = first_needed.filter(|first| *first > oldest) else {
             return Ok(nothing);
         };
@@ -724,7 +782,7 @@ impl Table {
         if !dry_run {
             clean_up::verify_checkpoint(url, log, checkpoint, engine)?;
         }
-        clean_up::remove_before(log, checkpoint, dry_run)
+        clean_up::remove_before(log, &entries, checkpoint, dry_run)
     }
 
     fn checkpoint_interval(&self) -> u64 {
@@ -771,9 +829,22 @@ mod tests {
         )
     }
 
+    fn create(directory: &Path, document: &str) -> Outcome<()> {
+        super::create(&Location::local(directory).unwrap(), document)
+    }
+
+    fn open(directory: &Path) -> Result<Table> {
+        Table::open(Location::local(directory)?)
+    }
+
+    fn last_checkpoint_version(log: PathBuf) -> Option<u64> {
+        let log: &dyn LogStore = &LocalLog::new(log);
+        log.last_checkpoint_version()
+    }
+
     fn new_table(dir: &TestDirectory) -> Table {
         assert!(matches!(create(dir.path(), &definition("")), Outcome::Committed(())));
-        Table::open(dir.path()).unwrap()
+        open(dir.path()).unwrap()
     }
 
     fn commit_with(txn_id: &str, adds: &str, removes: &str, transactions: &str) -> String {
@@ -806,7 +877,7 @@ mod tests {
         let table = dir.path().join("deep/er");
         assert!(matches!(create(&table, &definition("")), Outcome::Committed(())));
         assert!(matches!(create(&table, &definition("")), Outcome::Conflict));
-        let state = Table::open(&table).unwrap().state();
+        let state = open(&table).unwrap().state();
         assert_eq!(state.version, 0);
         assert_eq!(state.table.unwrap().partition_columns, vec!["k"]);
     }
@@ -823,14 +894,14 @@ mod tests {
                 _ => panic!("not refused"),
             }
         }
-        assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::NotFound);
+        assert_eq!(open(dir.path()).err().unwrap().class, Class::NotFound);
     }
 
     #[test]
     fn a_second_handle_sees_what_the_first_commits_and_conflicts_with_it() {
         let dir = TestDirectory::new();
         let first = new_table(&dir);
-        let second = Table::open(dir.path()).unwrap();
+        let second = open(dir.path()).unwrap();
         let advance = committed(first.commit(0, &marker("one", "app", 5)));
         assert_eq!((advance.version, advance.transactions["app"]), (1, 5));
         assert!(matches!(second.commit(0, &marker("two", "app", 6)), Outcome::Conflict));
@@ -881,7 +952,7 @@ mod tests {
             .join("_delta_log")
             .join(log_files::checkpoint_name(10))
             .exists());
-        assert_eq!(digests(Table::open(dir.path()).unwrap().files(11).unwrap()), noted);
+        assert_eq!(digests(open(dir.path()).unwrap().files(11).unwrap()), noted);
     }
 
     #[test]
@@ -898,7 +969,7 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             fs::write(&path, bytes).unwrap();
-            let error = Table::open(dir.path()).err().unwrap();
+            let error = open(dir.path()).err().unwrap();
             assert_eq!(error.class, Class::Corruption);
             assert!(
                 error.message.contains("00000000000000000010.checkpoint.parquet"),
@@ -907,7 +978,7 @@ mod tests {
             );
         }
         fs::write(&path, whole).unwrap();
-        assert_eq!(Table::open(dir.path()).unwrap().state().transactions["app"], 10);
+        assert_eq!(open(dir.path()).unwrap().state().transactions["app"], 10);
     }
 
     #[test]
@@ -936,13 +1007,13 @@ mod tests {
         );
         let path = log.join("00000000000000000001.crc");
         fs::write(&path, &checksum).unwrap();
-        let opened = Table::open(dir.path()).unwrap().state().table.unwrap();
+        let opened = open(dir.path()).unwrap().state().table.unwrap();
         assert_eq!(opened.id, "5f1c1b8e-0000-4000-8000-000000000000");
         for (from, to) in [("5f1c1b8e", "5f1c1b8f"), (r#"\"name\":\"a\""#, r#"\"name\":\"b\""#)] {
             let changed = checksum.replacen(from, to, 1);
             assert_ne!(changed, checksum);
             fs::write(&path, changed).unwrap();
-            let error = Table::open(dir.path()).err().unwrap();
+            let error = open(dir.path()).err().unwrap();
             assert_eq!(error.class, Class::Corruption);
             assert!(error.message.contains("00000000000000000001.crc"), "{}", error.message);
         }
@@ -963,13 +1034,13 @@ mod tests {
         assert_eq!(table.state().transactions, expected);
         drop(table);
         assert!(log_of(dir.path()).join(log_files::checkpoint_name(10)).exists());
-        assert!(log_files::last_checkpoint_version(&log_of(dir.path())).is_some());
-        assert_eq!(Table::open(dir.path()).unwrap().state().transactions, expected);
+        assert!(last_checkpoint_version(log_of(dir.path())).is_some());
+        assert_eq!(open(dir.path()).unwrap().state().transactions, expected);
         // From the checkpoint alone, as after a log clean-up.
         for version in 0..10 {
             fs::remove_file(log_of(dir.path()).join(log_files::commit_name(version))).unwrap();
         }
-        assert_eq!(Table::open(dir.path()).unwrap().state().transactions, expected);
+        assert_eq!(open(dir.path()).unwrap().state().transactions, expected);
     }
 
     #[test]
@@ -1004,7 +1075,7 @@ mod tests {
     fn files_are_removed_by_the_list_of_an_attempt_before_only_while_it_holds() {
         let dir = TestDirectory::new();
         let table = new_table(&dir);
-        let other = Table::open(dir.path()).unwrap();
+        let other = open(dir.path()).unwrap();
         let add = |name: &str| {
             format!(r#"{{"path":"k=a/{name}","size":7,"modificationTime":9,"partitionValues":{{"k":"a"}}}}"#)
         };
@@ -1063,7 +1134,7 @@ mod tests {
         for version in 0..10 {
             fs::remove_file(log_of(dir.path()).join(log_files::commit_name(version))).unwrap();
         }
-        let table = Table::open(dir.path()).unwrap();
+        let table = open(dir.path()).unwrap();
         assert_eq!(table.versions(), Ok((10, 24)));
         assert_eq!(table.state_at(10).unwrap().transactions["app"], 9);
         assert_eq!(table.state_at(11).unwrap().transactions["app"], 10);
@@ -1094,7 +1165,7 @@ mod tests {
         };
         assert!(advance.reset);
         assert_eq!((advance.version, advance.transactions["app"]), (2, 5));
-        for table in [&table, &Table::open(dir.path()).unwrap()] {
+        for table in [&table, &open(dir.path()).unwrap()] {
             let state = table.state();
             let definition = state.table.unwrap();
             assert_eq!(definition.partition_columns, vec!["b"]);
@@ -1116,12 +1187,7 @@ mod tests {
         }
         table.wait_for_checkpoint();
         assert_eq!(
-            Table::open(dir.path())
-                .unwrap()
-                .state()
-                .table
-                .unwrap()
-                .partition_columns,
+            open(dir.path()).unwrap().state().table.unwrap().partition_columns,
             vec!["b"]
         );
     }
@@ -1134,7 +1200,7 @@ mod tests {
             fs::write(log_of(dir.path()).join(log_files::commit_name(1)), bytes).unwrap();
             assert_eq!(table.refresh().unwrap_err().class, Class::Corruption);
             assert_eq!(table.look(1, "x").unwrap_err().class, Class::Corruption);
-            let error = Table::open(dir.path()).err().unwrap();
+            let error = open(dir.path()).err().unwrap();
             assert_eq!(error.class, Class::Corruption);
             assert!(error.message.contains("00000000000000000001.json"), "{error}");
         }
@@ -1144,7 +1210,7 @@ mod tests {
     fn a_handle_that_was_left_behind_writes_nothing() {
         let dir = TestDirectory::new();
         let table = new_table(&dir);
-        let other = Table::open(dir.path()).unwrap();
+        let other = open(dir.path()).unwrap();
         for i in 0..12_u64 {
             committed(other.commit(i, &marker(&format!("c{i}"), "app", 1)));
         }
@@ -1171,7 +1237,7 @@ mod tests {
         .unwrap();
         assert!(matches!(table.commit(0, &marker("one", "app", 1)), Outcome::Conflict));
         assert_eq!(table.refresh().unwrap_err().class, Class::Corruption);
-        assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::Corruption);
+        assert_eq!(open(dir.path()).err().unwrap().class, Class::Corruption);
     }
 
     #[test]
@@ -1194,7 +1260,7 @@ mod tests {
         );
         fs::write(log_of(dir.path()).join(log_files::commit_name(2)), &expiring).unwrap();
         assert_eq!(table.refresh().unwrap_err().class, Class::Unsupported);
-        assert_eq!(Table::open(dir.path()).err().unwrap().class, Class::Unsupported);
+        assert_eq!(open(dir.path()).err().unwrap().class, Class::Unsupported);
     }
 
     fn aged_table(dir: &TestDirectory, versions: u64) -> Table {
@@ -1263,7 +1329,7 @@ mod tests {
         assert!(log.join("notes.txt").exists());
 
         assert_eq!(table.clean_log(future, u64::MAX, false).unwrap().oldest, 30);
-        let table = Table::open(dir.path()).unwrap();
+        let table = open(dir.path()).unwrap();
         assert_eq!(table.versions(), Ok((30, 35)));
         let sorted = |mut files: Vec<DataFile>| {
             files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -1289,7 +1355,7 @@ mod tests {
         assert_eq!((planned.oldest, planned.removed_files), (25, 25));
         assert_eq!(table.clean_log(now_ms() + 1000, 25, false).unwrap(), planned);
         assert!(log.join(log_files::checkpoint_name(25)).exists());
-        assert_eq!(Table::open(dir.path()).unwrap().state().transactions["app"], 28);
+        assert_eq!(open(dir.path()).unwrap().state().transactions["app"], 28);
     }
 
     #[test]
@@ -1390,6 +1456,6 @@ mod tests {
         drop(new_table(&dir));
         let (temporary, _) = log_files::Temporary::create(&log_of(dir.path()), &log_files::commit_name(1)).unwrap();
         fs::write(&temporary.path, b"{\"add\":").unwrap();
-        assert_eq!(Table::open(dir.path()).unwrap().state().version, 0);
+        assert_eq!(open(dir.path()).unwrap().state().version, 0);
     }
 }

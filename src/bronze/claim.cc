@@ -7,7 +7,6 @@
 
 #include "base/fault_point.h"
 #include "base/json.h"
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::bronze {
@@ -61,11 +60,14 @@ Result<std::vector<std::int64_t>> read_decided(const SecondaryTable& secondary, 
   if (!highest || *highest <= marker.value) return decided;
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
   std::vector<std::string> paths;
+  std::vector<lake::LiveFile> asked;
   for (const auto& file : files) {
-    if (may_hold_offsets_above(file, marker)) paths.push_back(lake::absolute_path(table.directory(), file.path));
+    if (!may_hold_offsets_above(file, marker)) continue;
+    paths.push_back(lake::absolute_path(table.directory(), file.path));
+    asked.push_back(file);
   }
   if (paths.empty()) return decided;
-  INLET_RETURN_IF_ERROR(lake::check_files(table.directory(), files));
+  INLET_ASSIGN_OR_RETURN(const auto held, table.data_files()->hold(asked));
   // Rows older than a reset carry offsets of a log that is gone. Bronze says so first: a death between the two commits
   // of a reset leaves quarantine without its time.
   const auto id = reset_time_id(pipeline, partition);

@@ -6,7 +6,6 @@
 
 #include "base/fault_point.h"
 #include "bronze/markers.h"
-#include "lake/file_check.h"
 #include "lake/file_statistics.h"
 #include "lake/files_select.h"
 
@@ -61,7 +60,7 @@ LateTable::LateTable(const config::PipelineConfig& config, std::unique_ptr<lake:
       connection_(std::move(connection)) {}
 
 Result<std::unique_ptr<LateTable>> LateTable::open(const config::PipelineConfig& config) {
-  INLET_ASSIGN_OR_RETURN(auto lake, lake::open_lake(config.lake));
+  INLET_ASSIGN_OR_RETURN(auto lake, lake::open_lake(config.lake, config.storage));
   INLET_ASSIGN_OR_RETURN(auto late, lake->open(config.late.table));
   const auto wanted = late_definition(config);
   // Columns that the pipeline file has gained since the rows were diverted are NULL in them.
@@ -97,7 +96,7 @@ std::string LateTable::select_of(const std::string& directory, const lake::Table
 
 Result<std::string> LateTable::bronze_sql() {
   INLET_ASSIGN_OR_RETURN(const auto files, bronze_->snapshot()->files());
-  INLET_RETURN_IF_ERROR(lake::check_files(bronze_->directory(), files));
+  INLET_ASSIGN_OR_RETURN(held_bronze_, bronze_->data_files()->hold(files));
   return select_of(bronze_->directory(), bronze_definition_, files);
 }
 
@@ -119,7 +118,7 @@ Result<LateView> LateTable::look() {
   view.version = late->version();
   view.applied_version = late_applied(*bronze, config_.name);
   INLET_ASSIGN_OR_RETURN(const auto live, late->files());
-  INLET_RETURN_IF_ERROR(lake::check_files(late_->directory(), live));
+  INLET_ASSIGN_OR_RETURN(held_late_, late_->data_files()->hold(live));
   std::vector<lake::LiveFile> before;
   if (view.applied_version) {
     if (*view.applied_version > late->version().value) {

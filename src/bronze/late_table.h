@@ -71,6 +71,8 @@ class LateTable {
   std::unique_ptr<lake::Lake> lake_;
   std::unique_ptr<lake::Table> late_;
   std::unique_ptr<SharedTable> bronze_;
+  lake::HeldFiles held_bronze_;  // what the SQL that was given out last reads
+  lake::HeldFiles held_late_;
   std::shared_ptr<duck::FileValues> file_values_ = std::make_shared<duck::FileValues>();
   duck::Database database_;
   duck::Connection connection_;

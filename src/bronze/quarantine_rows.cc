@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "bronze/markers.h"
 #include "duck/database.h"
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::bronze {
@@ -46,18 +45,25 @@ std::optional<OffsetBounds> span_of(const std::vector<lake::LiveFile>& files) {
   return span;
 }
 
-Result<std::vector<std::string>> bronze_files_to_ask(const lake::Snapshot& bronze, const std::string& pipeline,
-                                                     const std::optional<OffsetBounds>& span) {
-  // Without a replay in its log bronze holds no position of quarantine: a record is decided once.
-  if (!bronze.transaction(replays_id(pipeline))) return std::vector<std::string>{};
-  INLET_ASSIGN_OR_RETURN(const auto files, bronze.files());
+std::vector<std::string> paths_of(const std::vector<lake::LiveFile>& files) {
   std::vector<std::string> paths;
+  paths.reserve(files.size());
+  for (const auto& file : files) paths.push_back(file.path);
+  return paths;
+}
+
+Result<std::vector<lake::LiveFile>> bronze_files_to_ask(const lake::Snapshot& bronze, const std::string& pipeline,
+                                                        const std::optional<OffsetBounds>& span) {
+  // Without a replay in its log bronze holds no position of quarantine: a record is decided once.
+  if (!bronze.transaction(replays_id(pipeline))) return std::vector<lake::LiveFile>{};
+  INLET_ASSIGN_OR_RETURN(const auto files, bronze.files());
+  std::vector<lake::LiveFile> asked;
   for (const auto& file : files) {
     const auto bounds = offset_bounds(file);
     if (span && bounds && (bounds->largest < span->least || bounds->least > span->largest)) continue;
-    paths.push_back(file.path);
+    asked.push_back(file);
   }
-  return paths;
+  return asked;
 }
 
 }  // namespace
@@ -96,32 +102,38 @@ std::string read_files_sql(const std::string& directory, const std::vector<std::
   return "read_parquet(" + lake::file_list_sql(absolute) + ", hive_partitioning = false)";
 }
 
-Result<std::string> quarantine_rows_sql(const QuarantineLook& look, const std::string& pipeline) {
+Result<QuarantineRows> quarantine_rows_sql(const QuarantineLook& look, const std::string& pipeline) {
   INLET_ASSIGN_OR_RETURN(const auto files, look.quarantine->files());
-  if (files.empty()) return no_rows_sql(look.quarantine->schema());
-  INLET_RETURN_IF_ERROR(lake::check_files(look.quarantine_directory, files));
-  std::vector<std::string> paths;
-  for (const auto& file : files) paths.push_back(file.path);
+  QuarantineRows result;
+  if (files.empty()) {
+    result.sql = no_rows_sql(look.quarantine->schema());
+    return result;
+  }
+  INLET_ASSIGN_OR_RETURN(result.held_quarantine, look.quarantine_files->hold(files));
   INLET_ASSIGN_OR_RETURN(const auto asked, bronze_files_to_ask(*look.bronze, pipeline, span_of(files)));
 
-  const std::string rows = read_files_sql(look.quarantine_directory, paths);
+  INLET_ASSIGN_OR_RETURN(result.held_bronze, look.bronze_files->hold(asked));
+
+  const std::string rows = read_files_sql(look.quarantine_files->directory(), paths_of(files));
   // Rows that were in bronze before a log was reset carry offsets of that log, as those of quarantine do.
   const std::string held =
-      asked.empty()
-          ? "SELECT '' AS _source, 0 AS _partition, 0::BIGINT AS _offset WHERE false"
-          : "SELECT DISTINCT b._source, b._partition, b._offset FROM " + read_files_sql(look.bronze_directory, asked) +
-                " b JOIN known k ON k.source = b._source AND k.part = b._partition SEMI JOIN " + rows +
-                " p ON p._source = b._source AND p._partition = b._partition AND p._offset = b._offset "
-                "WHERE epoch_us(b.date_ingestion) > k.reset_us";
+      asked.empty() ? "SELECT '' AS _source, 0 AS _partition, 0::BIGINT AS _offset WHERE false"
+                    : "SELECT DISTINCT b._source, b._partition, b._offset FROM " +
+                          read_files_sql(look.bronze_files->directory(), paths_of(asked)) +
+                          " b JOIN known k ON k.source = b._source AND k.part = b._partition SEMI JOIN " + rows +
+                          " p ON p._source = b._source AND p._partition = b._partition AND p._offset = b._offset "
+                          "WHERE epoch_us(b.date_ingestion) > k.reset_us";
   const auto named = [](QuarantineState state) { return duck::quote_literal(to_string(state)); };
-  return "(WITH known AS (" + known_partitions_sql(*look.bronze, pipeline) + "), held AS (" + held +
-         ") SELECT q.*, CASE WHEN epoch_us(q.quarantined_at) <= k.reset_us THEN " +
-         named(QuarantineState::kEarlierLog) + " WHEN k.marker IS NULL OR q._offset > k.marker THEN " +
-         named(QuarantineState::kUncovered) + " WHEN h._offset IS NOT NULL THEN " + named(QuarantineState::kReplayed) +
-         " WHEN q.raw IS NULL THEN " + named(QuarantineState::kTombstone) + " WHEN q.raw_cut THEN " +
-         named(QuarantineState::kCut) + " ELSE " + named(QuarantineState::kReplayable) + " END AS state FROM " + rows +
-         " q LEFT JOIN known k ON k.source = q._source AND k.part = q._partition LEFT JOIN held h ON "
-         "h._source = q._source AND h._partition = q._partition AND h._offset = q._offset)";
+  result.sql = "(WITH known AS (" + known_partitions_sql(*look.bronze, pipeline) + "), held AS (" + held +
+               ") SELECT q.*, CASE WHEN epoch_us(q.quarantined_at) <= k.reset_us THEN " +
+               named(QuarantineState::kEarlierLog) + " WHEN k.marker IS NULL OR q._offset > k.marker THEN " +
+               named(QuarantineState::kUncovered) + " WHEN h._offset IS NOT NULL THEN " +
+               named(QuarantineState::kReplayed) + " WHEN q.raw IS NULL THEN " + named(QuarantineState::kTombstone) +
+               " WHEN q.raw_cut THEN " + named(QuarantineState::kCut) + " ELSE " + named(QuarantineState::kReplayable) +
+               " END AS state FROM " + rows +
+               " q LEFT JOIN known k ON k.source = q._source AND k.part = q._partition LEFT JOIN held h ON "
+               "h._source = q._source AND h._partition = q._partition AND h._offset = q._offset)";
+  return result;
 }
 
 }  // namespace inlet::bronze

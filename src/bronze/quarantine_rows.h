@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,18 +28,25 @@ enum class QuarantineState {
 };
 std::string_view to_string(QuarantineState state);
 
-/// The two tables as of one look. `directory`: absolute.
+/// The two tables as of one look.
 struct QuarantineLook {
   lake::SnapshotPtr bronze;
-  std::string bronze_directory;
+  std::shared_ptr<const lake::DataFiles> bronze_files;
   lake::SnapshotPtr quarantine;
-  std::string quarantine_directory;
+  std::shared_ptr<const lake::DataFiles> quarantine_files;
+};
+
+/// SQL, and the files that it reads: they are there while this lives.
+struct QuarantineRows {
+  std::string sql;
+  lake::HeldFiles held_quarantine;
+  lake::HeldFiles held_bronze;
 };
 
 /// SQL text of a relation in parentheses: the columns of the quarantine table and `state` VARCHAR, a row each.
 /// Reads the log, for the files. Bronze is asked only where it was ever replayed into, and only files whose statistics
 /// allow for an offset of quarantine.
-Result<std::string> quarantine_rows_sql(const QuarantineLook& look, const std::string& pipeline);
+Result<QuarantineRows> quarantine_rows_sql(const QuarantineLook& look, const std::string& pipeline);
 
 /// The least and the largest `_offset` a file may hold; nullopt where its statistics do not say. Pure.
 struct OffsetBounds {

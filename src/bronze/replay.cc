@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <deque>
+#include <set>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -243,6 +244,22 @@ Result<bool> hold_ours(duck::Connection& connection, const std::string& director
   return rows.rows() > 0;
 }
 
+// Those of `files` that are asked, and our own.
+std::vector<lake::LiveFile> read_by(const std::vector<lake::LiveFile>& files, const std::vector<std::string>& asked,
+                                    const std::vector<lake::AddFile>& ours) {
+  const std::set<std::string> paths(asked.begin(), asked.end());
+  std::vector<lake::LiveFile> read;
+  for (const auto& file : files) {
+    if (paths.contains(file.path)) read.push_back(file);
+  }
+  for (const auto& add : ours) {
+    auto& file = read.emplace_back();
+    file.path = add.path;
+    file.bytes = add.bytes;
+  }
+  return read;
+}
+
 // One attempt from the look to the commit. Conflict "replay.moved": look again.
 Result<ReplayResult> try_replay(Tables& tables, const config::PipelineConfig& config, duck::Connection& reader,
                                 duck::Connection& writer, const Clock& clock, const ReplayOptions& options,
@@ -252,9 +269,10 @@ Result<ReplayResult> try_replay(Tables& tables, const config::PipelineConfig& co
   QuarantineLook look;
   INLET_ASSIGN_OR_RETURN(look.bronze, tables.bronze->refresh());
   INLET_ASSIGN_OR_RETURN(look.quarantine, tables.quarantine->refresh());
-  look.bronze_directory = tables.bronze->directory();
-  look.quarantine_directory = tables.quarantine->directory();
-  INLET_ASSIGN_OR_RETURN(const std::string rows, quarantine_rows_sql(look, config.name));
+  look.bronze_files = tables.bronze->data_files();
+  look.quarantine_files = tables.quarantine->data_files();
+  INLET_ASSIGN_OR_RETURN(const auto held_rows, quarantine_rows_sql(look, config.name));
+  const std::string& rows = held_rows.sql;
 
   ReplayResult result;
   INLET_ASSIGN_OR_RETURN(const auto states, reader.query("SELECT state, count(*) FROM " + rows +
@@ -289,6 +307,8 @@ Result<ReplayResult> try_replay(Tables& tables, const config::PipelineConfig& co
     INLET_ASSIGN_OR_RETURN(const auto files, snapshot.files());
     const auto asked = files_to_ask(files, basis, least, largest);
     if (!asked.empty()) {
+      INLET_ASSIGN_OR_RETURN(const auto held_files,
+                             tables.bronze->data_files()->hold(read_by(files, asked, rewriter.adds)));
       INLET_ASSIGN_OR_RETURN(const bool held, hold_ours(writer, tables.bronze->directory(), asked, rewriter.adds));
       if (held) return moved("a file that came meanwhile holds one of the rows");
     }

@@ -30,6 +30,7 @@ class SharedTable {
 
   const std::string& name() const { return definition_.name; }
   const std::string& directory() const { return table_->directory(); }
+  std::shared_ptr<const lake::DataFiles> data_files() const { return table_->data_files(); }
 
   lake::SnapshotPtr snapshot() const;
   Result<lake::SnapshotPtr> refresh();

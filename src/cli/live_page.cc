@@ -268,7 +268,7 @@ void LivePage::keep_looking() {
   std::chrono::steady_clock::time_point next_source;
   do {
     if (!lake) {
-      auto opened = lake::open_lake(config_.lake);
+      auto opened = lake::open_lake(config_.lake, config_.storage);
       if (!opened.is_ok()) continue;
       lake = std::move(opened).value();
     }

@@ -52,15 +52,15 @@ struct Look {
   duck::Database database;
   duck::Connection connection;
   TableVersion version;  // of quarantine
-  std::string rows;
+  bronze::QuarantineRows rows;
 };
 
 Result<Look> look_at(const config::PipelineConfig& config) {
   INLET_ASSIGN_OR_RETURN(const auto lake, open_existing_lake(config));
   INLET_ASSIGN_OR_RETURN(const auto bronze_table, open_table(*lake, config, config.bronze.table));
   INLET_ASSIGN_OR_RETURN(const auto quarantine_table, open_table(*lake, config, config.quarantine.table));
-  bronze::QuarantineLook tables{bronze_table->snapshot(), bronze_table->directory(), quarantine_table->snapshot(),
-                                quarantine_table->directory()};
+  bronze::QuarantineLook tables{bronze_table->snapshot(), bronze_table->data_files(), quarantine_table->snapshot(),
+                                quarantine_table->data_files()};
   INLET_ASSIGN_OR_RETURN(auto rows, bronze::quarantine_rows_sql(tables, config.name));
   INLET_ASSIGN_OR_RETURN(auto database, open_database(config));
   INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
@@ -141,12 +141,12 @@ Result<ListedRows> read_list(const config::PipelineConfig& config, const Quarant
       auto reasons,
       look.connection.query("SELECT reason, count(*), epoch_us(min(quarantined_at)), epoch_us(max(quarantined_at)), " +
                             count(QuarantineState::kReplayed) + ", " + count(QuarantineState::kReplayable) + " FROM " +
-                            look.rows + filter(command.reason) + " GROUP BY reason ORDER BY 2 DESC, 1"));
+                            look.rows.sql + filter(command.reason) + " GROUP BY reason ORDER BY 2 DESC, 1"));
   INLET_ASSIGN_OR_RETURN(
       auto rows,
       look.connection.query(
           "SELECT _source, _partition, _offset, reason, field, message, state, epoch_us(quarantined_at) FROM " +
-          look.rows + filter(command.reason) +
+          look.rows.sql + filter(command.reason) +
           " ORDER BY quarantined_at DESC, _source, _partition, _offset DESC LIMIT " + std::to_string(command.limit)));
   return ListedRows{std::move(reasons), std::move(rows), look.version};
 }
@@ -245,7 +245,7 @@ Result<std::vector<ShownRow>> read_rows(const config::PipelineConfig& config, co
                          look.connection.query("SELECT _source, _partition, _offset, reason, field, message, state, "
                                                "epoch_us(quarantined_at), epoch_us(_kafka_timestamp), raw_bytes, "
                                                "raw_cut::INTEGER, raw, raw_encoding FROM " +
-                                               look.rows + " WHERE " + where + " ORDER BY quarantined_at DESC"));
+                                               look.rows.sql + " WHERE " + where + " ORDER BY quarantined_at DESC"));
   std::vector<ShownRow> shown;
   for (std::size_t i = 0; i < rows.rows(); ++i) {
     shown.push_back({rows.text(i, 0), rows.integer(i, 1), rows.integer(i, 2), rows.text(i, 3), text_or_null(rows, i, 4),

@@ -62,12 +62,12 @@ Result<query::TimeTravel> time_travel(lake::Lake& lake, const std::vector<std::s
 
 Result<std::unique_ptr<lake::Lake>> open_existing_lake(const config::PipelineConfig& config) {
   std::error_code error;
-  if (!std::filesystem::is_directory(config.lake, error)) {
+  if (!is_url(config.lake) && !std::filesystem::is_directory(config.lake, error)) {
     return Status(StatusCode::kNotFound, "lake.absent", "there is no lake yet")
         .at(config.lake)
         .fix("run `inlet run " + config.file + "` first, or name the directory with --lake");
   }
-  return lake::open_lake(config.lake);
+  return lake::open_lake(config.lake, config.storage);
 }
 
 Result<OpenedQuery> open_query(const config::PipelineConfig& config, const std::vector<std::string>& at) {

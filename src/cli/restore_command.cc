@@ -83,7 +83,7 @@ Result<Outcome> execute(const config::PipelineConfig& config, const RestoreComma
   std::optional<lake::PipelineLock> lock;  // a run would go on at the markers it knows
   if (command.replay) {
     if (outcome.table != config.bronze.table) return replay_refused(outcome.table);
-    INLET_ASSIGN_OR_RETURN(auto held, lake::PipelineLock::acquire(lake->root(), config.name));
+    INLET_ASSIGN_OR_RETURN(auto held, lake::PipelineLock::acquire(*lake, config.name));
     lock.emplace(std::move(held));
   }
   INLET_ASSIGN_OR_RETURN(const auto now, table->refresh());

@@ -118,7 +118,7 @@ Status run_stages(const config::PipelineConfig& config, const RunCommand& comman
 
 // With the log kept beside the tables; a run goes on without it.
 Status run_once(const config::PipelineConfig& config, const RunCommand& command, std::chrono::seconds line_every) {
-  log::KeptInFile kept(lake::pipeline_log_path(config.lake, config.name));
+  log::KeptInFile kept(lake::pipeline_log_path(lake::local_root(config.lake, config.storage), config.name));
   if (const Status status = kept.check(); !status.is_ok()) log::warn("run", "{}", status.to_line());
   log::record(spdlog::level::info, "run", std::string("begins: inlet ") + INLET_VERSION + ", " + config.file);
   const Status status = run_stages(config, command, line_every, kept);

@@ -138,23 +138,23 @@ struct Finding {
 };
 
 void check_lake(const config::PipelineConfig& config, std::vector<Finding>& findings) {
-  auto lake = lake::open_lake(config.lake);
+  auto lake = lake::open_lake(config.lake, config.storage);
   findings.push_back({"lake " + config.lake, lake.status(), "can be opened"});
   if (!lake.is_ok()) return;
   Status writable;
-  if (access(config.lake.c_str(), W_OK | X_OK) != 0) {
+  if (access((*lake)->root().c_str(), W_OK | X_OK) != 0) {
     writable = Status(StatusCode::kUnavailable, "lake.not_writable", "the lake's directory cannot be written")
-                   .at(config.lake)
+                   .at((*lake)->root())
                    .fix("give this user write permission, or choose another directory with --lake");
   }
   findings.push_back({"lake is writable", writable, ""});
   std::error_code ignored;
-  const auto space = std::filesystem::space(config.lake, ignored);
+  const auto space = std::filesystem::space((*lake)->root(), ignored);
   constexpr std::uintmax_t kLeastSpace = 1ULL << 30U;
   Status enough;
   if (!ignored && space.available < kLeastSpace) {
-    enough = Status(StatusCode::kUnavailable, "lake.little_space", "less than 1 GiB is free where the lake is")
-                 .at(config.lake)
+    enough = Status(StatusCode::kUnavailable, "lake.little_space", "less than 1 GiB is free where the lake's files are")
+                 .at((*lake)->root())
                  .fix("free space, or choose another directory with --lake");
   }
   findings.push_back(

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -26,6 +28,7 @@
 #include "base/format.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/storage_options.h"
 #include "cli/query_command.h"
 #include "cli/status_command.h"
 #include "cli/support_archive.h"
@@ -48,6 +51,12 @@ constexpr std::size_t kMostActions = 1000;                  // of one commit
 constexpr std::size_t kMostListed = 5000;                   // files of one directory
 constexpr std::size_t kMostTables = 500;
 constexpr int kDeepestTable = 5;
+
+// Variables that the libraries of object stores take their secrets from.
+constexpr std::array kStoreSecrets = {"AWS_ACCESS_KEY_ID",         "AWS_SECRET_ACCESS_KEY",    "AWS_SESSION_TOKEN",
+                                      "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_ACCESS_KEY", "AZURE_STORAGE_SAS_KEY",
+                                      "AZURE_STORAGE_SAS_TOKEN",   "AZURE_STORAGE_TOKEN",      "AZURE_CLIENT_SECRET",
+                                      "GOOGLE_SERVICE_ACCOUNT_KEY"};
 
 constexpr const char* kReadme =
     R"(What somebody who helps needs to see of an Inlet pipeline: made by `inlet support-bundle`.
@@ -219,15 +228,16 @@ class Bundle {
     make("versions.json", [&] { return versions(); });
     if (lake_.empty()) {
       problem("lake", "where it is could not be found out; name it with --lake DIR");
+    } else if (is_url(lake_)) {
+      documents();
+      problem("tables", "the logs of tables in an object store are not copied; tables.json has what they say");
+      make("log", [&] { return logs(); });
+      make("state", [&] { return state(); });
     } else if (std::error_code failed; !fs::is_directory(lake_, failed)) {
       problem("lake",
               lake_ + " is no directory that can be read: " + (failed ? failed.message() : "it is something else"));
     } else {
-      if (config_) {
-        make("status.json", [&] { return document("status.json", status_document(*config_)); });
-        make("check.json", [&] { return document("check.json", check_document(*config_)); });
-      }
-      make("tables.json", [&] { return tables_document(); });
+      documents();
       make("log", [&] { return logs(); });
       make("tables", [&] { return tables(); });
       make("state", [&] { return state(); });
@@ -291,9 +301,21 @@ class Bundle {
     return Status::ok();
   }
 
+  // What the commands say of the lake.
+  void documents() {
+    if (config_) {
+      make("status.json", [&] { return document("status.json", status_document(*config_)); });
+      make("check.json", [&] { return document("check.json", check_document(*config_)); });
+    }
+    make("tables.json", [&] { return tables_document(); });
+  }
+
   // The pipeline file, and from it what the others need: secrets first.
   void read_pipeline() {
     secrets_.add(config::secrets_of(options_));
+    for (const char* const name : kStoreSecrets) {
+      if (const char* const value = std::getenv(name); value != nullptr) secrets_.add(value);  // NOLINT: one thread
+    }
     const auto text = read_file(file_, kMostOfFile, true);
     std::string token_file;
     if (text) {
@@ -335,12 +357,13 @@ class Bundle {
         problem("pipeline file", Status(StatusCode::kInvalidArgument, wrong).to_line());
     }
     if (name_.empty()) name_ = fs::path(file_).stem().string();
-    if (!lake_.empty()) {
+    if (!lake_.empty() && !is_url(lake_)) {
       std::error_code failed;
       fs::path absolute = fs::absolute(lake_, failed).lexically_normal();
       if (!absolute.has_filename()) absolute = absolute.parent_path();
       if (!failed) lake_ = absolute.string();
     }
+    root_ = lake::local_root(lake_, config_ ? config_->storage : StorageOptions());
     if (pipeline_text_) put("pipeline.toml", secrets_(*pipeline_text_));
   }
 
@@ -378,13 +401,13 @@ class Bundle {
     if (::getrlimit(RLIMIT_NOFILE, &files) == 0)
       versions["open_files"] = {{"soft", limit(files.rlim_cur)}, {"hard", limit(files.rlim_max)}};
     struct statfs disk {};
-    if (!lake_.empty() && ::statfs(lake_.c_str(), &disk) == 0) {
+    if (!root_.empty() && ::statfs(root_.c_str(), &disk) == 0) {
       versions["lake"] = {{"path", lake_},
                           {"file_system", fmt::format("0x{:x}", static_cast<std::uint64_t>(disk.f_type))},
                           {"free_bytes", static_cast<std::uint64_t>(disk.f_bavail) * disk.f_bsize},
                           {"bytes", static_cast<std::uint64_t>(disk.f_blocks) * disk.f_bsize},
                           {"free_inodes", disk.f_ffree},
-                          {"writable", ::access(lake_.c_str(), W_OK | X_OK) == 0}};
+                          {"writable", ::access(root_.c_str(), W_OK | X_OK) == 0}};
     }
     versions["made_at"] = utc(now_);
     return document("versions.json", versions);
@@ -393,13 +416,14 @@ class Bundle {
   Status tables_document() {
     config::PipelineConfig place;
     place.lake = lake_;
+    if (config_) place.storage = config_->storage;
     INLET_ASSIGN_OR_RETURN(const auto lake, open_existing_lake(place));
     INLET_ASSIGN_OR_RETURN(const auto tables, summarize_tables(*lake));
     return document("tables.json", tables_json(tables));
   }
 
   Status logs() {
-    const std::string log = lake::pipeline_log_path(lake_, name_);
+    const std::string log = lake::pipeline_log_path(root_, name_);
     bool is_any = false;
     for (const std::string& path : {log + ".1", log}) {
       std::error_code ignored;
@@ -468,7 +492,7 @@ class Bundle {
   }
 
   Status state() {
-    const std::string directory = lake_ + "/_inlet";
+    const std::string directory = root_ + "/_inlet";
     INLET_ASSIGN_OR_RETURN(const auto files, list(directory, true));
     INLET_RETURN_IF_ERROR(document("state/listing.json", listing(files, *mask_)));
     Json locks = Json::object();
@@ -527,7 +551,8 @@ class Bundle {
   const SupportBundleCommand& command_;
   std::time_t now_ = 0;
   std::optional<config::PipelineConfig> config_;  // absent: the pipeline file is wrong
-  std::string lake_;                              // empty: not known
+  std::string lake_;                              // directory or URL; empty: not known
+  std::string root_;                              // the local directory of it
   std::string name_;
   std::optional<std::string> pipeline_text_;
   config::SecretRemover secrets_;

@@ -60,7 +60,7 @@ Status vacuum(const config::PipelineConfig& config, const VacuumCommand& command
   lake::VacuumOptions options;
   options.retain = command.retain;
   options.dry_run = command.dry_run;
-  INLET_ASSIGN_OR_RETURN(options.oldest_writer, lake::oldest_writer(lake->root()));
+  INLET_ASSIGN_OR_RETURN(options.oldest_writer, lake::oldest_writer(*lake));
   UpkeepLine line;
   for (const auto& name : names) {
     if (stop.requested()) break;

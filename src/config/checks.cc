@@ -122,13 +122,44 @@ class Checker {
     if (missing("lake.path", config_.lake)) {
       add("lake.path", "config.missing_key", "lake.path is missing", "it says where the tables are kept",
           "write path = \"inlet-data\" in [lake]");
-    } else if (config_.lake.find("://") != std::string::npos) {
-      add("lake.path", "config.invalid_value", "lake.path is not a directory of this machine", {},
-          "give the path of a directory");
+    } else if (is_url(config_.lake)) {
+      check_lake_url();
     } else if (!config_.lake.empty()) {
       std::error_code error;
       const auto absolute = std::filesystem::absolute(config_.lake, error).lexically_normal();
       if (!error) config_.lake = absolute.has_filename() ? absolute.string() : absolute.parent_path().string();
+    }
+  }
+
+  void check_lake_url() {
+    constexpr std::array<std::string_view, 6> kSchemes{"s3", "s3a", "az", "abfs", "abfss", "gs"};
+    const auto after_scheme = config_.lake.find("://") + 3;
+    const std::string scheme = config_.lake.substr(0, after_scheme - 3);
+    while (config_.lake.size() > after_scheme && config_.lake.ends_with('/')) config_.lake.pop_back();
+    const std::string rest = config_.lake.substr(after_scheme);
+    const std::string bucket = rest.substr(0, rest.find('/'));
+    if (std::find(kSchemes.begin(), kSchemes.end(), scheme) == kSchemes.end()) {
+      add("lake.path", "config.invalid_value", scheme + ":// is no place for a lake", {},
+          "give a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://CONTAINER@ACCOUNT.HOST/PREFIX or "
+          "gs://BUCKET/PREFIX");
+    } else if (bucket.empty()) {
+      add("lake.path", "config.invalid_value", "lake.path names no bucket", {}, "write " + scheme + "://BUCKET/PREFIX");
+    } else if (rest.find_first_of("?#") != std::string::npos) {
+      add("lake.path", "config.invalid_value", "lake.path has more than a bucket and a prefix",
+          "credentials and options do not belong into it", "see [storage] in docs/pipeline-file.md");
+    } else if (rest.find("//") != std::string::npos) {
+      add("lake.path", "config.invalid_value", "lake.path has an empty part", {}, "write one \"/\" between two names");
+    }
+    const std::string& endpoint = config_.storage.endpoint;
+    if (endpoint.starts_with("http://") && !config_.storage.allow_http) {
+      add("storage.endpoint", "config.invalid_value", "storage.endpoint is reached without TLS",
+          "data and signatures could be read on the way",
+          "write allow_http = true in [storage], or an https:// address");
+    }
+    if (!config_.storage.cache.empty()) {
+      std::error_code error;
+      const auto absolute = std::filesystem::absolute(config_.storage.cache, error).lexically_normal();
+      if (!error) config_.storage.cache = absolute.string();
     }
   }
 

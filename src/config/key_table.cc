@@ -106,8 +106,40 @@ const std::array kKeys{
         .within(20 * kMillisecond, 24 * kHour),
 
     key("lake.path", KeyType::kText, INLET_MEMBER(lake),
-        "Directory that holds the tables, relative to where the program is started. Created when it is not there.")
+        "Directory that holds the tables, relative to where the program is started, created when it is not there; or a "
+        "place in an object store: `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `abfss://…` or `gs://BUCKET/PREFIX` "
+        "(docs/object-stores.md).")
         .note("required"),
+
+    key("storage.endpoint", KeyType::kText, INLET_MEMBER(storage.endpoint),
+        "Address of the service, for one that is not the provider's own: `http://127.0.0.1:7070`.")
+        .note("the provider's"),
+    key("storage.region", KeyType::kText, INLET_MEMBER(storage.region), "Region of the bucket.")
+        .note("what the environment or the profile says"),
+    key("storage.profile", KeyType::kText, INLET_MEMBER(storage.profile),
+        "Profile of `~/.aws/credentials` and `~/.aws/config` whose keys, region and endpoint are taken.")
+        .note("what the environment says"),
+    key("storage.allow_http", KeyType::kBoolean, INLET_MEMBER(storage.allow_http),
+        "Whether `endpoint` may be reached without TLS."),
+    key("storage.virtual_hosted", KeyType::kBoolean, INLET_MEMBER(storage.virtual_hosted),
+        "The bucket's name is a part of the host's, `BUCKET.endpoint`, instead of the first of the path."),
+    key("storage.cache", KeyType::kText, INLET_MEMBER(storage.cache),
+        "Directory of local disk for the files of lakes: what is written before it is put into the store, and what is "
+        "fetched to be read. Each lake has a folder of its own in it.")
+        .note("`$XDG_CACHE_HOME/inlet` or `~/.cache/inlet`"),
+    key("storage.cache_size", KeyType::kBytes, INLET_MEMBER(storage.cache_size),
+        "Bytes of data files that one lake may have in the cache. The least recently used go; those that are in use "
+        "stay.")
+        .within(kMebibyte, kMany),
+    key("storage.timeout", KeyType::kDuration, INLET_MEMBER(storage.timeout), "Longest time of one request.")
+        .within(100 * kMillisecond, kHour),
+    key("storage.retry_timeout", KeyType::kDuration, INLET_MEMBER(storage.retry_timeout),
+        "How long a request is tried again, with back-off, before it counts as failed. A run goes on trying after "
+        "that; a command ends with exit code 69.")
+        .within(100 * kMillisecond, kHour),
+    key("storage.lease", KeyType::kDuration, INLET_MEMBER(storage.lease),
+        "How long the lock of a process that died on another machine stands in the way.")
+        .within(kSecond, kHour),
 
     key("source.kind", KeyType::kChoice, INLET_MEMBER(source.kind),
         "Where events come from. The sections of the other kinds may stay in the file.")

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/storage_options.h"
 #include "base/types.h"
 
 namespace inlet::config {
@@ -240,7 +241,8 @@ struct PipelineConfig {
   std::string name;
   std::string timezone = "UTC";               // of timestamps that carry none
   std::chrono::milliseconds freshness{1000};  // objective: from an event's arrival to its place in every view's table
-  std::string lake;                           // directory; absolute after loading (relative to the working directory)
+  std::string lake;        // directory, absolute after loading (relative to the working directory); or a URL
+  StorageOptions storage;  // of a lake in an object store
   SourceConfig source;
   EventConfig event;
   BronzeConfig bronze;

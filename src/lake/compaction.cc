@@ -13,7 +13,6 @@
 #include "duck/database.h"
 #include "duck/file_values.h"
 #include "lake/commit_id.h"
-#include "lake/file_check.h"
 #include "lake/file_statistics.h"
 #include "lake/files_select.h"
 
@@ -78,7 +77,7 @@ class Compaction {
   Result<Rewritten> rewrite(CompactionGroup group) {
     INLET_FAULT_POINT("tables.before_compaction_parquet");
     // What is damaged would get a digest that fits it.
-    INLET_RETURN_IF_ERROR(check_files(table_.directory(), group.files));
+    INLET_ASSIGN_OR_RETURN(const auto held, table_.data_files()->hold(group.files));
     const auto& partition_columns = snapshot_->partition_columns();
     const auto expected = recorded_rows(group.files);
     const std::string select =
@@ -110,7 +109,7 @@ class Compaction {
       return Status(StatusCode::kCorruption, "compaction.other_rows",
                     "files of " + table_.name() + " hold " + std::to_string(rewritten.rows) +
                         " rows; the log says that it is " + std::to_string(*expected))
-          .at(table_.directory() + "/" + rewritten.group.files.front().path)
+          .at(table_.location() + "/" + rewritten.group.files.front().path)
           .fix("nothing was changed; `verify` says which rows are not what they should be");
     }
     if (!rewritten.adds.empty()) INLET_RETURN_IF_ERROR(lake_.sync_files(table_.directory(), rewritten.adds));
@@ -207,8 +206,7 @@ class Compaction {
   // Files that are in no commit, and that no attempt at one can have left in it; what stays is vacuumed one day.
   void discard(const Rewritten& rewritten) const {
     for (const auto& add : rewritten.adds) {
-      std::error_code ignored;
-      std::filesystem::remove(table_.directory() + "/" + add.path, ignored);
+      static_cast<void>(table_.data_files()->remove(add.path));
     }
   }
 

@@ -7,60 +7,14 @@
 
 #include "delta_shim.h"
 #include "lake/schema_json.h"
+#include "lake/shim_status.h"
 
 namespace inlet::lake {
 namespace {
 
 constexpr const char* kEngineInfo = "Inlet/" INLET_VERSION;
 
-struct FreeError {
-  void operator()(delta_shim_error* error) const { delta_shim_error_free(error); }
-};
-struct FreeString {
-  void operator()(char* text) const { delta_shim_string_free(text); }
-};
-using OwnedString = std::unique_ptr<char, FreeString>;
-
-/// The choke point: every error of the shim becomes a Status here. Takes the error.
-Status to_status(delta_shim_error* raw, const std::string& where) {
-  const std::unique_ptr<delta_shim_error, FreeError> error(raw);
-  if (error == nullptr) return Status::ok();
-  const std::string message = delta_shim_error_message(error.get());
-  switch (delta_shim_error_class(error.get())) {
-    case DELTA_SHIM_INVALID: return Status(StatusCode::kInvalidArgument, "lake.invalid", message).at(where);
-    case DELTA_SHIM_NOT_FOUND: return Status(StatusCode::kNotFound, "lake.not_found", message).at(where);
-    case DELTA_SHIM_UNSUPPORTED:
-      return Status(StatusCode::kInvalidArgument, "lake.unsupported_table", message).at(where);
-    case DELTA_SHIM_TRANSIENT: return Status(StatusCode::kTransient, "lake.busy", message).at(where);
-    case DELTA_SHIM_IO: return Status(StatusCode::kInternal, "lake.io", message).at(where);
-    case DELTA_SHIM_CORRUPTION:
-      return Status(StatusCode::kCorruption, "lake.corrupt", message)
-          .at(where)
-          .fix("restore the file from a copy of the table; nothing is written until the log is whole");
-    case DELTA_SHIM_INTERNAL: break;
-  }
-  return Status(StatusCode::kInternal, "lake.internal", message).at(where);
-}
-
 Timestamp from_ms(std::int64_t ms) { return Timestamp(std::chrono::milliseconds(ms)); }
-
-/// A document of the shim that is not what its header says is a fault of the program.
-Status unexpected(const std::string& where, const std::string& why) {
-  return Status(StatusCode::kInternal, "lake.internal", "a document of the Delta library cannot be read")
-      .at(where)
-      .because(why);
-}
-
-template <class T, class Read>
-Result<T> read_document(const char* text, const std::string& where, Read read) {
-  auto document = parse_json(text);
-  if (!document.is_ok()) return unexpected(where, document.status().to_line());
-  try {
-    return read(*document);
-  } catch (const Json::exception& e) {  // nlohmann reports a wrong type by throwing
-    return unexpected(where, e.what());
-  }
-}
 
 Result<LogAdvance> read_advance(const char* text, const std::string& where) {
   return read_document<LogAdvance>(text, where, [](const Json& document) {
@@ -137,7 +91,7 @@ std::string commit_document(const Commit& commit, const std::string& txn_id) {
 
 LogWrite to_write(delta_shim_outcome outcome, delta_shim_error* error, const std::string& where) {
   LogWrite write;
-  write.error = to_status(error, where);
+  write.error = shim_status(error, where);
   switch (outcome) {
     case DELTA_SHIM_COMMITTED: write.outcome = Outcome::kCommitted; break;
     case DELTA_SHIM_CONFLICT: write.outcome = Outcome::kConflict; break;
@@ -151,13 +105,16 @@ LogWrite to_write(delta_shim_outcome outcome, delta_shim_error* error, const std
 
 void DeltaLog::FreeTable::operator()(delta_shim_table* table) const { delta_shim_table_free(table); }
 
-Result<std::shared_ptr<DeltaLog>> DeltaLog::open(const std::string& directory) {
+Result<std::shared_ptr<DeltaLog>> DeltaLog::open(const TablePlace& place) {
   delta_shim_table* table = nullptr;
-  INLET_RETURN_IF_ERROR(to_status(delta_shim_table_open(directory.data(), directory.size(), &table), directory));
-  return std::shared_ptr<DeltaLog>(new DeltaLog(directory, table));  // NOLINT: the constructor is private
+  INLET_RETURN_IF_ERROR(
+      shim_status(delta_shim_table_open(place.store == nullptr ? nullptr : place.store->handle(), place.name.data(),
+                                        place.name.size(), place.directory.data(), place.directory.size(), &table),
+                  place.location()));
+  return std::shared_ptr<DeltaLog>(new DeltaLog(place, table));  // NOLINT: the constructor is private
 }
 
-LogWrite DeltaLog::create(const std::string& directory, const TableDefinition& definition, std::string_view schema_json,
+LogWrite DeltaLog::create(const TablePlace& place, const TableDefinition& definition, std::string_view schema_json,
                           const std::string& table_id, const std::string& txn_id) {
   const auto document = dump_json(Json{{"id", table_id},
                                        {"txnId", txn_id},
@@ -167,35 +124,36 @@ LogWrite DeltaLog::create(const std::string& directory, const TableDefinition& d
                                        {"partitionColumns", definition.partition_columns},
                                        {"configuration", Json(definition.properties)}});
   delta_shim_error* error = nullptr;
-  const auto outcome =
-      delta_shim_table_create(directory.data(), directory.size(), document.data(), document.size(), &error);
-  return to_write(outcome, error, directory);
+  const auto outcome = delta_shim_table_create(place.store == nullptr ? nullptr : place.store->handle(),
+                                               place.name.data(), place.name.size(), place.directory.data(),
+                                               place.directory.size(), document.data(), document.size(), &error);
+  return to_write(outcome, error, place.location());
 }
 
 Result<LogAdvance> DeltaLog::state() {
   char* text = nullptr;
-  INLET_RETURN_IF_ERROR(to_status(delta_shim_table_state(table_.get(), &text), directory_));
-  return read_advance(OwnedString(text).get(), directory_);
+  INLET_RETURN_IF_ERROR(shim_status(delta_shim_table_state(table_.get(), &text), location_));
+  return read_advance(ShimString(text).get(), location_);
 }
 
 Result<LogAdvance> DeltaLog::state_at(TableVersion version) {
   char* text = nullptr;
-  INLET_RETURN_IF_ERROR(
-      to_status(delta_shim_table_state_at(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
-  return read_advance(OwnedString(text).get(), directory_);
+  INLET_RETURN_IF_ERROR(shim_status(
+      delta_shim_table_state_at(table_.get(), static_cast<std::uint64_t>(version.value), &text), location_));
+  return read_advance(ShimString(text).get(), location_);
 }
 
 Result<VersionRange> DeltaLog::versions() {
   std::uint64_t oldest = 0;
   std::uint64_t newest = 0;
-  INLET_RETURN_IF_ERROR(to_status(delta_shim_table_versions(table_.get(), &oldest, &newest), directory_));
+  INLET_RETURN_IF_ERROR(shim_status(delta_shim_table_versions(table_.get(), &oldest, &newest), location_));
   return VersionRange{{static_cast<std::int64_t>(oldest)}, {static_cast<std::int64_t>(newest)}};
 }
 
 Result<LogAdvance> DeltaLog::refresh() {
   char* text = nullptr;
-  INLET_RETURN_IF_ERROR(to_status(delta_shim_table_refresh(table_.get(), &text), directory_));
-  return read_advance(OwnedString(text).get(), directory_);
+  INLET_RETURN_IF_ERROR(shim_status(delta_shim_table_refresh(table_.get(), &text), location_));
+  return read_advance(ShimString(text).get(), location_);
 }
 
 LogWrite DeltaLog::write(TableVersion read_version, const Commit& commit, const std::string& txn_id) {
@@ -204,10 +162,10 @@ LogWrite DeltaLog::write(TableVersion read_version, const Commit& commit, const 
   delta_shim_error* error = nullptr;
   const auto outcome = delta_shim_table_commit(table_.get(), static_cast<std::uint64_t>(read_version.value),
                                                document.data(), document.size(), &text, &error);
-  const OwnedString advance(text);
-  auto write = to_write(outcome, error, directory_ + "@" + std::to_string(read_version.value + 1));
+  const ShimString advance(text);
+  auto write = to_write(outcome, error, location_ + "@" + std::to_string(read_version.value + 1));
   if (write.outcome == Outcome::kCommitted) {
-    auto read = read_advance(advance.get(), directory_);
+    auto read = read_advance(advance.get(), location_);
     if (read.is_ok()) {
       write.advance = std::move(read).value();
     } else {
@@ -221,9 +179,9 @@ LogWrite DeltaLog::write(TableVersion read_version, const Commit& commit, const 
 Result<LogLook> DeltaLog::look(TableVersion version, const std::string& txn_id) {
   delta_shim_standing standing = DELTA_SHIM_ABSENT;
   std::int64_t timestamp = 0;
-  INLET_RETURN_IF_ERROR(to_status(delta_shim_table_look(table_.get(), static_cast<std::uint64_t>(version.value),
-                                                        txn_id.data(), txn_id.size(), &standing, &timestamp),
-                                  directory_));
+  INLET_RETURN_IF_ERROR(shim_status(delta_shim_table_look(table_.get(), static_cast<std::uint64_t>(version.value),
+                                                          txn_id.data(), txn_id.size(), &standing, &timestamp),
+                                    location_));
   switch (standing) {
     case DELTA_SHIM_OURS: return LogLook{Standing::kOurs, from_ms(timestamp)};
     case DELTA_SHIM_ANOTHERS: return LogLook{Standing::kAnothers, {}};
@@ -234,9 +192,9 @@ Result<LogLook> DeltaLog::look(TableVersion version, const std::string& txn_id) 
 
 Result<HistoryEntry> DeltaLog::history_entry(TableVersion version) {
   char* text = nullptr;
-  INLET_RETURN_IF_ERROR(to_status(
-      delta_shim_table_read_commit(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
-  return read_document<HistoryEntry>(OwnedString(text).get(), directory_, [&](const Json& document) {
+  INLET_RETURN_IF_ERROR(shim_status(
+      delta_shim_table_read_commit(table_.get(), static_cast<std::uint64_t>(version.value), &text), location_));
+  return read_document<HistoryEntry>(ShimString(text).get(), location_, [&](const Json& document) {
     HistoryEntry entry;
     entry.version = version;
     entry.timestamp = from_ms(document.at("timestamp").get<std::int64_t>());
@@ -292,8 +250,8 @@ std::vector<LiveFile> read_files(const Json& document) {
 Result<VersionChanges> DeltaLog::changes(TableVersion version) {
   char* text = nullptr;
   INLET_RETURN_IF_ERROR(
-      to_status(delta_shim_table_changes(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
-  return read_document<VersionChanges>(OwnedString(text).get(), directory_, [&](const Json& document) {
+      shim_status(delta_shim_table_changes(table_.get(), static_cast<std::uint64_t>(version.value), &text), location_));
+  return read_document<VersionChanges>(ShimString(text).get(), location_, [&](const Json& document) {
     VersionChanges changes;
     changes.version = version;
     changes.txn_id = optional_text(document.at("txnId")).value_or("");
@@ -310,15 +268,15 @@ Result<VersionChanges> DeltaLog::changes(TableVersion version) {
 Result<std::vector<LiveFile>> DeltaLog::files(TableVersion version) {
   char* text = nullptr;
   INLET_RETURN_IF_ERROR(
-      to_status(delta_shim_table_files(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
-  return read_document<std::vector<LiveFile>>(OwnedString(text).get(), directory_, read_files);
+      shim_status(delta_shim_table_files(table_.get(), static_cast<std::uint64_t>(version.value), &text), location_));
+  return read_document<std::vector<LiveFile>>(ShimString(text).get(), location_, read_files);
 }
 
 Result<std::vector<Tombstone>> DeltaLog::tombstones(TableVersion version) {
   char* text = nullptr;
-  INLET_RETURN_IF_ERROR(to_status(
-      delta_shim_table_tombstones(table_.get(), static_cast<std::uint64_t>(version.value), &text), directory_));
-  return read_document<std::vector<Tombstone>>(OwnedString(text).get(), directory_, [](const Json& document) {
+  INLET_RETURN_IF_ERROR(shim_status(
+      delta_shim_table_tombstones(table_.get(), static_cast<std::uint64_t>(version.value), &text), location_));
+  return read_document<std::vector<Tombstone>>(ShimString(text).get(), location_, [](const Json& document) {
     std::vector<Tombstone> tombstones;
     for (const auto& tombstone : document) {
       tombstones.push_back(
@@ -334,8 +292,8 @@ Result<CleanedLog> DeltaLog::clean_log(Timestamp expired_before, std::optional<T
                               : std::numeric_limits<std::uint64_t>::max();
   char* text = nullptr;
   INLET_RETURN_IF_ERROR(
-      to_status(delta_shim_table_clean_log(table_.get(), before, from, dry_run ? 1 : 0, &text), directory_));
-  return read_document<CleanedLog>(OwnedString(text).get(), directory_, [](const Json& document) {
+      shim_status(delta_shim_table_clean_log(table_.get(), before, from, dry_run ? 1 : 0, &text), location_));
+  return read_document<CleanedLog>(ShimString(text).get(), location_, [](const Json& document) {
     return CleanedLog{{document.at("oldest").get<std::int64_t>()},
                       document.at("removedFiles").get<std::int64_t>(),
                       document.at("removedBytes").get<std::int64_t>()};
@@ -344,8 +302,8 @@ Result<CleanedLog> DeltaLog::clean_log(Timestamp expired_before, std::optional<T
 
 Result<std::string> file_digest(const std::string& path) {
   char* text = nullptr;
-  INLET_RETURN_IF_ERROR(to_status(delta_shim_file_digest(path.data(), path.size(), &text), path));
-  return std::string(OwnedString(text).get());
+  INLET_RETURN_IF_ERROR(shim_status(delta_shim_file_digest(path.data(), path.size(), &text), path));
+  return std::string(ShimString(text).get());
 }
 
 }  // namespace inlet::lake

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "lake/commit_decision.h"
+#include "lake/object_store.h"
 #include "lake/table.h"
 
 struct delta_shim_table;
@@ -44,17 +45,29 @@ struct LogLook {
   Timestamp timestamp;  // of our commit
 };
 
+/// Where a table stands: all of it in a directory of local disk, or in an object store, with a directory that its data
+/// files are written in and read from.
+struct TablePlace {
+  std::shared_ptr<const ObjectStore> store;  // nullptr: local disk
+  std::string name;                          // below the lake
+  std::string directory;                     // absolute
+
+  /// For people.
+  std::string location() const { return store == nullptr ? directory : store->url() + "/" + name; }
+};
+
 /// Thread safe: calls are serialised inside, but for those that read older versions.
 class DeltaLog {
  public:
   /// NotFound: no table there. InvalidArgument "lake.unsupported_table": a feature or property Inlet does not write.
-  static Result<std::shared_ptr<DeltaLog>> open(const std::string& directory);
+  static Result<std::shared_ptr<DeltaLog>> open(const TablePlace& place);
 
   /// Writes version 0. Committed, conflict (a table stands there), unknown or refused.
-  static LogWrite create(const std::string& directory, const TableDefinition& definition, std::string_view schema_json,
+  static LogWrite create(const TablePlace& place, const TableDefinition& definition, std::string_view schema_json,
                          const std::string& table_id, const std::string& txn_id);
 
-  const std::string& directory() const { return directory_; }
+  const TablePlace& place() const { return place_; }
+  const std::string& location() const { return location_; }
 
   Result<LogAdvance> state();
   /// NotFound: not there, or cleaned up.
@@ -74,9 +87,11 @@ class DeltaLog {
   struct FreeTable {
     void operator()(delta_shim_table* table) const;
   };
-  DeltaLog(std::string directory, delta_shim_table* table) : directory_(std::move(directory)), table_(table) {}
+  DeltaLog(TablePlace place, delta_shim_table* table)
+      : place_(std::move(place)), location_(place_.location()), table_(table) {}
 
-  const std::string directory_;
+  const TablePlace place_;
+  const std::string location_;
   const std::unique_ptr<delta_shim_table, FreeTable> table_;
 };
 

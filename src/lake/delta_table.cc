@@ -47,10 +47,12 @@ class DeltaTable::DeltaSnapshot final : public Snapshot {
   const std::unordered_map<std::string, std::int64_t> transactions_;
 };
 
-Result<std::unique_ptr<DeltaTable>> DeltaTable::open(const std::string& name, const std::string& directory) {
-  INLET_ASSIGN_OR_RETURN(auto log, DeltaLog::open(directory));
+Result<std::unique_ptr<DeltaTable>> DeltaTable::open(const TablePlace& place,
+                                                     std::shared_ptr<const DataFiles> data_files) {
+  INLET_ASSIGN_OR_RETURN(auto log, DeltaLog::open(place));
   INLET_ASSIGN_OR_RETURN(auto state, log->state());
-  std::unique_ptr<DeltaTable> table(new DeltaTable(name, std::move(log)));  // NOLINT: the constructor is private
+  std::unique_ptr<DeltaTable> table(new DeltaTable(place.name, std::move(log),  // NOLINT: private
+                                                   std::move(data_files)));
   INLET_RETURN_IF_ERROR(table->apply(std::move(state)));
   return table;
 }
@@ -61,7 +63,7 @@ SnapshotPtr DeltaTable::snapshot() const { return snapshot_; }
 Result<std::shared_ptr<const DeltaTable::DeltaSnapshot>> DeltaTable::whole_snapshot(LogAdvance advance) const {
   auto& given = *advance.definition;
   auto schema = schema_from_delta(given.schema_json);
-  if (!schema.is_ok()) return Status(schema.status()).at(directory());
+  if (!schema.is_ok()) return Status(schema.status()).at(location());
   auto definition = std::make_shared<const DeltaSnapshot::Definition>(DeltaSnapshot::Definition{
       std::move(given.id), std::move(schema).value(), std::move(given.partition_columns), std::move(given.properties)});
   return std::make_shared<const DeltaSnapshot>(log_, advance.version, std::move(definition),
@@ -88,7 +90,7 @@ Result<SnapshotPtr> DeltaTable::snapshot_at(TableVersion version) {
     return Status(StatusCode::kNotFound, "lake.no_version",
                   name_ + " has no version " + std::to_string(version.value) +
                       (version < there.oldest && version.value >= 0 ? " any more" : ""))
-        .at(directory())
+        .at(location())
         .because(version < there.oldest && version.value >= 0
                      ? "its log was cleaned up to version " + std::to_string(there.oldest.value)
                      : "")
@@ -106,7 +108,7 @@ Result<SnapshotPtr> DeltaTable::refresh() {
     // It was fine when it was opened: somebody changed the table under a running pipeline (rule 10).
     return Status(StatusCode::kDataLoss, "lake.metadata_moved",
                   "another process changed the table into one that Inlet does not write")
-        .at(directory())
+        .at(location())
         .because(moved.to_line());
   }
   if (!moved.is_ok()) return moved;

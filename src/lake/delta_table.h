@@ -12,11 +12,13 @@ namespace inlet::lake {
 
 class DeltaTable final : public Table, private CommitLog {
  public:
-  /// NotFound: no table in `directory`. InvalidArgument: a feature, property or column type Inlet does not write.
-  static Result<std::unique_ptr<DeltaTable>> open(const std::string& name, const std::string& directory);
+  /// NotFound: no table there. InvalidArgument: a feature, property or column type Inlet does not write.
+  static Result<std::unique_ptr<DeltaTable>> open(const TablePlace& place, std::shared_ptr<const DataFiles> data_files);
 
   const std::string& name() const override { return name_; }
-  const std::string& directory() const override { return log_->directory(); }
+  const std::string& directory() const override { return data_files_->directory(); }
+  const std::string& location() const override { return log_->location(); }
+  std::shared_ptr<const DataFiles> data_files() const override { return data_files_; }
   SnapshotPtr snapshot() const override;
   Result<SnapshotPtr> refresh() override;
   Result<Committed> commit(const CommitPlan& plan, const std::function<bool()>& should_stop) override;
@@ -34,7 +36,8 @@ class DeltaTable final : public Table, private CommitLog {
  private:
   class DeltaSnapshot;
 
-  DeltaTable(std::string name, std::shared_ptr<DeltaLog> log) : name_(std::move(name)), log_(std::move(log)) {}
+  DeltaTable(std::string name, std::shared_ptr<DeltaLog> log, std::shared_ptr<const DataFiles> data_files)
+      : name_(std::move(name)), log_(std::move(log)), data_files_(std::move(data_files)) {}
 
   Result<std::shared_ptr<const DeltaSnapshot>> whole_snapshot(LogAdvance advance) const;
   Status apply(LogAdvance advance);
@@ -44,6 +47,7 @@ class DeltaTable final : public Table, private CommitLog {
 
   const std::string name_;
   const std::shared_ptr<DeltaLog> log_;
+  const std::shared_ptr<const DataFiles> data_files_;
   std::shared_ptr<const DeltaSnapshot> snapshot_;
 };
 

@@ -10,7 +10,6 @@
 
 #include "lake/delta_log.h"
 #include "lake/durable_files.h"
-#include "lake/files_select.h"
 
 namespace inlet::lake {
 namespace {
@@ -19,7 +18,7 @@ namespace {
 using Identity = std::array<std::int64_t, 5>;
 
 // The digests of files that were read. Beyond this many they are forgotten, and read again.
-constexpr std::size_t kMostRemembered = 1'000'000;
+constexpr std::size_t kMostRemembered = 200'000;
 
 class Remembered {
  public:
@@ -39,6 +38,8 @@ class Remembered {
   std::map<Identity, std::string> digests_;  // guarded by mutex_
 };
 
+}  // namespace
+
 Status check_file(const std::string& path, const LiveFile& file) {
   static Remembered remembered;
   struct stat there {};
@@ -54,15 +55,6 @@ Status check_file(const std::string& path, const LiveFile& file) {
         .fix("restore the file from a copy of the table; a view's table can be deleted, and is made from bronze again");
   }
   remembered.add(identity, digest);
-  return Status::ok();
-}
-
-}  // namespace
-
-Status check_files(const std::string& directory, const std::vector<LiveFile>& files) {
-  for (const auto& file : files) {
-    if (!file.digest.empty()) INLET_RETURN_IF_ERROR(check_file(absolute_path(directory, file.path), file));
-  }
   return Status::ok();
 }
 

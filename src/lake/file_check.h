@@ -3,17 +3,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "base/status.h"
 #include "lake/table.h"
 
 namespace inlet::lake {
 
-/// Reads the files of the table in `directory` whole, each once a process as long as its place, size and time stay what
-/// they are. A file without a digest (of another writer, or of before there were any) is believed, and so is one that
-/// is not there: whoever reads it says so. Corruption "lake.file_damaged" names the first that is not what was written.
-/// Thread safe.
-Status check_files(const std::string& directory, const std::vector<LiveFile>& files);
+/// Reads the file at `path` whole, once a process as long as its place, size and time stay what they are, and holds it
+/// against the digest that the log has of it. One that is not there is believed: whoever reads it says so. Corruption
+/// "lake.file_damaged": it is not what was written. Thread safe. Called by DataFiles::hold alone.
+Status check_file(const std::string& path, const LiveFile& file);
 
 }  // namespace inlet::lake

@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <mutex>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -16,6 +16,8 @@
 #include "lake/commit_id.h"
 #include "lake/delta_table.h"
 #include "lake/durable_files.h"
+#include "lake/file_cache.h"
+#include "lake/object_data_files.h"
 #include "lake/schema_json.h"
 #include "lake/table.h"
 #include "lake/table_definition.h"
@@ -24,6 +26,10 @@ namespace inlet::lake {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kFirstPause{100};
+constexpr std::chrono::milliseconds kLongestPause{5000};
+constexpr std::chrono::milliseconds kTick{20};
 
 /// Once a process; a test that wants another hook sets it after its first lake.
 void install_shim_hooks() {
@@ -57,21 +63,20 @@ Status check_same(const TableDefinition& definition, const Table& table) {
   if (difference.empty()) return Status::ok();
   return Status(StatusCode::kInvalidArgument, "lake.schema_differs",
                 "the table " + definition.name + " exists with another schema")
-      .at(table.directory())
+      .at(table.location())
       .because(std::move(difference))
       .fix(way_out(snapshot->schema(), definition.schema));
 }
 
-class LocalLake final : public Lake {
+/// What both kinds of lake have in common: how a table is opened and created.
+class DeltaLake : public Lake {
  public:
-  explicit LocalLake(std::string root) : root_(std::move(root)) {}
-
   Result<std::unique_ptr<Table>> open_or_create(const TableDefinition& definition) override {
     INLET_RETURN_IF_ERROR(check_definition(definition));
     auto opened = open(definition.name);
     if (opened.status().code() == StatusCode::kNotFound) {
-      const auto created = DeltaLog::create(root_ + "/" + definition.name, definition,
-                                            schema_to_delta(definition.schema), new_uuid(), new_uuid());
+      const auto created = DeltaLog::create(place_of(definition.name), definition, schema_to_delta(definition.schema),
+                                            new_uuid(), new_uuid());
       if (created.outcome == Outcome::kRefused) return created.error;
       // Whatever came of it, ours or another's: what stands there now is the table.
       opened = open(definition.name);
@@ -84,9 +89,28 @@ class LocalLake final : public Lake {
 
   Result<std::unique_ptr<Table>> open(const std::string& name) override {
     INLET_RETURN_IF_ERROR(check_name(name));
-    INLET_ASSIGN_OR_RETURN(auto table, DeltaTable::open(name, root_ + "/" + name));
+    INLET_ASSIGN_OR_RETURN(auto table, DeltaTable::open(place_of(name), data_files_of(name)));
     return std::unique_ptr<Table>(std::move(table));
   }
+
+  Status sync_files(const std::string& table_directory, const std::vector<AddFile>& files) override {
+    INLET_FAULT_POINT("lake.before_sync_files");
+    std::vector<std::string> paths;
+    paths.reserve(files.size());
+    for (const auto& file : files) paths.push_back(file.path);
+    INLET_RETURN_IF_ERROR(data_files_of(table_directory.substr(root().size() + 1))->keep(paths));
+    INLET_FAULT_POINT("lake.after_sync_files");
+    return Status::ok();
+  }
+
+ private:
+  virtual TablePlace place_of(const std::string& name) const = 0;
+  virtual std::shared_ptr<const DataFiles> data_files_of(const std::string& name) const = 0;
+};
+
+class LocalLake final : public DeltaLake {
+ public:
+  explicit LocalLake(std::string root) : root_(std::move(root)) {}
 
   Result<std::vector<std::string>> tables() override {
     std::vector<std::string> names;
@@ -97,17 +121,12 @@ class LocalLake final : public Lake {
 
   const std::string& root() const override { return root_; }
 
-  Status sync_files(const std::string& table_directory, const std::vector<AddFile>& files) override {
-    INLET_FAULT_POINT("lake.before_sync_files");
-    std::vector<std::string> paths;
-    paths.reserve(files.size());
-    for (const auto& file : files) paths.push_back(file.path);
-    INLET_RETURN_IF_ERROR(flush_files(table_directory, paths));
-    INLET_FAULT_POINT("lake.after_sync_files");
-    return Status::ok();
+ private:
+  TablePlace place_of(const std::string& name) const override { return {nullptr, name, root_ + "/" + name}; }
+  std::shared_ptr<const DataFiles> data_files_of(const std::string& name) const override {
+    return local_data_files(root_ + "/" + name);
   }
 
- private:
   /// Tables below `prefix` ("" or "bronze/"). A table holds no tables.
   Status collect(const std::string& prefix, std::vector<std::string>& names) const {
     std::error_code failed;
@@ -127,6 +146,38 @@ class LocalLake final : public Lake {
   const std::string root_;
 };
 
+class ObjectLake final : public DeltaLake {
+ public:
+  ObjectLake(std::shared_ptr<const ObjectStore> store, std::shared_ptr<FileCache> cache,
+             std::chrono::milliseconds lease)
+      : store_(std::move(store)), cache_(std::move(cache)), lease_(lease) {}
+
+  Result<std::unique_ptr<Table>> open(const std::string& name) override {
+    INLET_RETURN_IF_ERROR(check_name(name));
+    // Rows are written there before anything was read.
+    std::error_code failed;
+    fs::create_directories(root() + "/" + name, failed);
+    if (failed) return io_error("create " + root() + "/" + name, failed.value());
+    return DeltaLake::open(name);
+  }
+
+  Result<std::vector<std::string>> tables() override { return store_->tables(); }
+  const std::string& root() const override { return cache_->files(); }
+  const std::string& location() const override { return store_->url(); }
+  std::shared_ptr<const ObjectStore> object_store() const override { return store_; }
+  std::chrono::milliseconds lease() const override { return lease_; }
+
+ private:
+  TablePlace place_of(const std::string& name) const override { return {store_, name, root() + "/" + name}; }
+  std::shared_ptr<const DataFiles> data_files_of(const std::string& name) const override {
+    return object_data_files(store_, cache_, name);
+  }
+
+  const std::shared_ptr<const ObjectStore> store_;
+  const std::shared_ptr<FileCache> cache_;
+  const std::chrono::milliseconds lease_;
+};
+
 /// Finds out now, with the system's reason, what would otherwise fail in the middle of the first batch.
 Status check_writable(const std::string& root) {
   const std::string probe = root + "/.inlet-probe-" + new_uuid();
@@ -139,9 +190,27 @@ Status check_writable(const std::string& root) {
 
 }  // namespace
 
-Result<std::unique_ptr<Lake>> open_lake(const std::string& root) {
+Status sync_files_until(Lake& lake, const std::string& table_directory, const std::vector<AddFile>& files,
+                        const std::function<bool()>& should_stop) {
+  for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+    auto status = lake.sync_files(table_directory, files);
+    if (status.code() != StatusCode::kTransient) return status;
+    log::warn("lake", "the files of a batch could not be put into the store, and are put again: {}", status.to_line());
+    for (auto waited = std::chrono::milliseconds(0); waited < pause && !should_stop(); waited += kTick)
+      std::this_thread::sleep_for(kTick);
+    if (should_stop()) return {StatusCode::kCancelled, "lake.commit_cancelled", "stopped while files could not be put"};
+  }
+}
+
+Result<std::unique_ptr<Lake>> open_lake(const std::string& root, const StorageOptions& storage) {
   install_shim_hooks();
   if (root.empty()) return Status(StatusCode::kInvalidArgument, "lake.bad_root", "the lake has no directory");
+  if (is_url(root)) {
+    INLET_ASSIGN_OR_RETURN(auto store, ObjectStore::open(root, storage));
+    INLET_ASSIGN_OR_RETURN(
+        auto cache, FileCache::open(cache_directory(storage.cache, root, storage.endpoint), root, storage.cache_size));
+    return std::unique_ptr<Lake>(std::make_unique<ObjectLake>(std::move(store), std::move(cache), storage.lease));
+  }
   std::error_code failed;
   fs::path absolute = fs::absolute(root, failed).lexically_normal();
   if (failed) return io_error("resolve " + root, failed.value());

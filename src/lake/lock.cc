@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -15,24 +14,11 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "lake/durable_files.h"
+#include "lake/file_cache.h"
+#include "lake/lock_text.h"
 
 namespace inlet::lake {
 namespace {
-
-std::string utc_now() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(
-      std::chrono::time_point_cast<std::chrono::system_clock::duration>(Clock::system().now()));
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  const auto length = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), length};
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string("unknown");
-}
 
 /// Who says to hold the lock. The holder writes right after it locks, so that for an instant nobody may be named.
 std::string holder(int fd) {
@@ -55,15 +41,13 @@ std::optional<Timestamp> since(int fd) {
   const auto document = parse_json({text.data(), length > 0 ? static_cast<std::size_t>(length) : 0});
   if (!document.is_ok() || !document->is_object() || !document->contains("since")) return std::nullopt;
   const auto& value = document->at("since");
-  std::tm parts{};
-  if (!value.is_string() || ::strptime(value.get<std::string>().c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts) == nullptr)
-    return std::nullopt;
-  return Timestamp(std::chrono::seconds(::timegm(&parts)));
+  return value.is_string() ? parse_utc(value.get<std::string>()) : std::nullopt;
 }
 
 constexpr int kTries = 4;
 constexpr std::chrono::milliseconds kBetweenTries{5};
 constexpr const char* kVacuum = ".vacuum.lock";
+constexpr const char* kFolder = "_inlet";
 
 /// A pipeline's or table's name as the name of a file: one path part, different for different ones.
 std::string file_name(const std::string& pipeline) {
@@ -120,12 +104,33 @@ FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::string pipeline_log_path(const std::string& lake_root, const std::string& pipeline) {
-  return lake_root + "/_inlet/" + file_name(pipeline) + ".log";
+std::string local_root(const std::string& lake, const StorageOptions& storage) {
+  return is_url(lake) ? cache_directory(storage.cache, lake, storage.endpoint) + "/lake" : lake;
 }
 
-Result<PipelineLock> PipelineLock::acquire(const std::string& lake_root, const std::string& pipeline) {
-  auto lock = FileLock::acquire(lake_root + "/_inlet", file_name(pipeline) + ".lock",
+std::string pipeline_log_path(const std::string& root, const std::string& pipeline) {
+  return root + "/" + kFolder + "/" + file_name(pipeline) + ".log";
+}
+
+Result<LakeLock> LakeLock::acquire(const Lake& lake, const std::string& name, const std::string& what) {
+  if (auto store = lake.object_store()) {
+    INLET_ASSIGN_OR_RETURN(auto lease,
+                           Lease::acquire(std::move(store), std::string(kFolder) + "/" + name, lake.lease(), what));
+    std::string where = lake.location() + "/" + lease->key();
+    return LakeLock(std::move(lease), std::move(where));
+  }
+  INLET_ASSIGN_OR_RETURN(auto file, FileLock::acquire(lake.root() + "/" + kFolder, name, what));
+  std::string where = file.path();
+  return LakeLock(std::move(file), std::move(where));
+}
+
+Status LakeLock::held() const {
+  const auto* lease = std::get_if<std::unique_ptr<Lease>>(&lock_);
+  return lease == nullptr ? Status::ok() : (*lease)->held();
+}
+
+Result<PipelineLock> PipelineLock::acquire(const Lake& lake, const std::string& pipeline) {
+  auto lock = LakeLock::acquire(lake, file_name(pipeline) + ".lock",
                                 "the pipeline " + pipeline + " is already running on this lake");
   if (lock.status().detail().id == "lake.locked")
     return Status(lock.status()).fix("stop that process, or run this one on another lake (--lake DIR)");
@@ -133,22 +138,25 @@ Result<PipelineLock> PipelineLock::acquire(const std::string& lake_root, const s
   return PipelineLock(std::move(*lock));
 }
 
-Result<VacuumLock> VacuumLock::acquire(const std::string& lake_root, const std::string& table) {
-  auto lock = FileLock::acquire(lake_root + "/_inlet", file_name(table) + kVacuum,
+Result<VacuumLock> VacuumLock::acquire(const Lake& lake, const std::string& table) {
+  auto lock = LakeLock::acquire(lake, file_name(table) + kVacuum,
                                 "files of " + table + " are being deleted or restored by another process");
   if (lock.status().detail().id == "lake.locked") return Status(lock.status()).fix("try again when it is done");
   INLET_RETURN_IF_ERROR(lock.status());
   return VacuumLock(std::move(*lock));
 }
 
-Result<std::optional<Timestamp>> oldest_writer(const std::string& lake_root) {
+namespace {
+
+bool is_writers(const std::string& name) { return name.ends_with(".lock") && !name.ends_with(kVacuum); }
+
+Result<std::optional<Timestamp>> oldest_local_writer(const std::string& lake_root) {
   std::optional<Timestamp> oldest;
   std::error_code failed;
-  std::filesystem::directory_iterator entries(lake_root + "/_inlet", failed);
+  std::filesystem::directory_iterator entries(lake_root + "/" + kFolder, failed);
   if (failed == std::errc::no_such_file_or_directory) return oldest;
   for (; !failed && entries != std::filesystem::directory_iterator(); entries.increment(failed)) {
-    const std::string name = entries->path().filename().string();
-    if (!name.ends_with(".lock") || name.ends_with(kVacuum)) continue;
+    if (!is_writers(entries->path().filename().string())) continue;
     const int fd = ::open(entries->path().c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;  // it cannot be held by anybody who could not open it either
     if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
@@ -157,7 +165,23 @@ Result<std::optional<Timestamp>> oldest_writer(const std::string& lake_root) {
     }
     ::close(fd);
   }
-  if (failed) return io_error("list " + lake_root + "/_inlet", failed.value());
+  if (failed) return io_error("list " + lake_root + "/" + kFolder, failed.value());
+  return oldest;
+}
+
+}  // namespace
+
+Result<std::optional<Timestamp>> oldest_writer(const Lake& lake) {
+  const auto store = lake.object_store();
+  if (store == nullptr) return oldest_local_writer(lake.root());
+  std::optional<Timestamp> oldest;
+  INLET_ASSIGN_OR_RETURN(const auto objects, store->list(kFolder));
+  for (const auto& object : objects) {
+    if (!is_writers(object.key)) continue;
+    INLET_ASSIGN_OR_RETURN(const auto lease, store->get(object.key));
+    const auto began = lease ? lease_holder_since(lease->text, Clock::system().now()) : std::nullopt;
+    if (began) oldest = std::min(oldest.value_or(*began), *began);
+  }
   return oldest;
 }
 

@@ -146,7 +146,7 @@ std::string ranges_text(const std::vector<OffsetRange>& ranges) {
 Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVersion to) {
   INLET_RETURN_IF_ERROR(check_not_a_view(snapshot, table.name()));
   INLET_ASSIGN_OR_RETURN(const auto then, table.snapshot_at(to));
-  if (const Status same = check_definition(snapshot, *then); !same.is_ok()) return Status(same).at(table.directory());
+  if (const Status same = check_definition(snapshot, *then); !same.is_ok()) return Status(same).at(table.location());
   INLET_ASSIGN_OR_RETURN(const auto files_now, snapshot.files());
   INLET_ASSIGN_OR_RETURN(const auto files_then, then->files());
 
@@ -178,7 +178,7 @@ Result<RestorePlan> plan_restore(Table& table, const Snapshot& snapshot, TableVe
 
 Result<Restored> restore(Lake& lake, Table& table, TableVersion to, const PlanExtras& extras,
                          const std::function<bool()>& should_stop) {
-  INLET_ASSIGN_OR_RETURN(const auto lock, VacuumLock::acquire(lake.root(), table.name()));
+  INLET_ASSIGN_OR_RETURN(const auto lock, VacuumLock::acquire(lake, table.name()));
   Restored restored;
   const auto plan = [&](const Snapshot& snapshot) -> Result<Commit> {
     INLET_ASSIGN_OR_RETURN(restored.plan, plan_restore(table, snapshot, to));

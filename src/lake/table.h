@@ -18,7 +18,9 @@
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/status.h"
+#include "base/storage_options.h"
 #include "base/types.h"
+#include "lake/data_files.h"
 
 namespace inlet::lake {
 
@@ -158,7 +160,12 @@ class Table {
  public:
   virtual ~Table() = default;
   virtual const std::string& name() const = 0;
-  virtual const std::string& directory() const = 0;  // absolute path on local disk
+  /// Where its rows are read and written, an absolute path on local disk; what is read is held first (data_files()).
+  virtual const std::string& directory() const = 0;
+  /// Where it stands, for people: the directory, or a URL.
+  virtual const std::string& location() const { return directory(); }
+  /// May outlive the table.
+  virtual std::shared_ptr<const DataFiles> data_files() const { return local_data_files(directory()); }
 
   /// The newest snapshot this process knows; no I/O.
   virtual SnapshotPtr snapshot() const = 0;
@@ -198,7 +205,9 @@ class Table {
                                        bool dry_run) = 0;
 };
 
-/// The directory (later: bucket) all tables of a pipeline live in. Thread safe.
+class ObjectStore;
+
+/// The directory or the place in an object store that all tables of a pipeline live in. Thread safe.
 class Lake {
  public:
   virtual ~Lake() = default;
@@ -211,14 +220,27 @@ class Lake {
   virtual Result<std::unique_ptr<Table>> open(const std::string& name) = 0;
   /// Names of all tables below the root, sorted.
   virtual Result<std::vector<std::string>> tables() = 0;
+  /// The directory of local disk that stands for the lake: the lake itself, or the cache of its files.
   virtual const std::string& root() const = 0;
+  /// Where the lake is, for people: the directory, or a URL.
+  virtual const std::string& location() const { return root(); }
+  /// nullptr: a directory.
+  virtual std::shared_ptr<const ObjectStore> object_store() const { return nullptr; }
+  /// How long a lock in an object store outlives a process that does not renew it.
+  virtual std::chrono::milliseconds lease() const { return std::chrono::seconds(30); }
 
-  /// Flushes data files and the directories that hold them to disk. Before every commit that adds them (rule 8).
+  /// Makes data files last, before every commit that adds them (rule 8): on local disk they are flushed with the
+  /// directories that hold them, for an object store they are put there. Transient: the store cannot be reached.
   virtual Status sync_files(const std::string& table_directory, const std::vector<AddFile>& files) = 0;
 };
 
-/// `root`: a directory, created if it is not there. Internal: cannot be written, with the system's reason.
-Result<std::unique_ptr<Lake>> open_lake(const std::string& root);
+/// As Lake::sync_files, and again with back-off while that is Transient, until `should_stop` says so (then Cancelled).
+Status sync_files_until(Lake& lake, const std::string& table_directory, const std::vector<AddFile>& files,
+                        const std::function<bool()>& should_stop);
+
+/// `root`: a directory, created if it is not there, or the URL of a place in an object store. Internal: cannot be
+/// written, with the system's reason. Of a store: the errors of ObjectStore.
+Result<std::unique_ptr<Lake>> open_lake(const std::string& root, const StorageOptions& storage = {});
 
 /// "where the table differs from the pipeline file", one line per column; empty when equal.
 std::string schema_difference(const Schema& table, const Schema& wanted);

@@ -1,34 +1,9 @@
 #include "lake/time_travel.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <string>
 
-#include "lake/files_select.h"
-
 namespace inlet::lake {
-namespace {
-
-namespace fs = std::filesystem;
-
-// How many of `files` are not on disk; an error to look is not absence.
-Result<std::size_t> count_gone(const Table& table, const std::vector<LiveFile>& files) {
-  std::size_t gone = 0;
-  for (const auto& file : files) {
-    const std::string path = absolute_path(table.directory(), file.path);
-    std::error_code failed;
-    const auto status = fs::status(path, failed);
-    if (status.type() == fs::file_type::not_found) {
-      ++gone;
-    } else if (failed) {
-      return Status(StatusCode::kInternal, "lake.io", "cannot look at " + path).because(failed.message());
-    }
-  }
-  return gone;
-}
-
-}  // namespace
-
 Result<TableVersion> version_at(Table& table, Timestamp time) {
   INLET_ASSIGN_OR_RETURN(const auto there, table.versions());
   const auto committed_by = [&](TableVersion version) -> Result<bool> {
@@ -48,7 +23,7 @@ Result<TableVersion> version_at(Table& table, Timestamp time) {
     const bool is_new = there.oldest.value == 0;
     return Status(StatusCode::kNotFound, is_new ? "lake.not_yet" : "lake.no_version",
                   table.name() + (is_new ? " was made after " : " cannot be read as of ") + iso_time(time))
-        .at(table.directory())
+        .at(table.location())
         .because(is_new ? "" : "its log was cleaned up to version " + std::to_string(there.oldest.value))
         .fix("name a later time, or a version from " + std::to_string(there.oldest.value) + " to " +
              std::to_string(there.newest.value));
@@ -62,7 +37,7 @@ Result<TableVersion> version_at(Table& table, Timestamp time) {
 }
 
 Status check_files_are_there(Table& table, TableVersion version, const std::vector<LiveFile>& files) {
-  INLET_ASSIGN_OR_RETURN(const auto gone, count_gone(table, files));
+  INLET_ASSIGN_OR_RETURN(const auto gone, table.data_files()->count_gone(files));
   if (gone == 0) return Status::ok();
   // What is vacuumed was removed longest ago: from some version on, everything is there.
   INLET_ASSIGN_OR_RETURN(const auto there, table.versions());
@@ -71,14 +46,14 @@ Status check_files_are_there(Table& table, TableVersion version, const std::vect
   while (high.value - low.value > 1) {
     const TableVersion middle{low.value + (high.value - low.value) / 2};
     INLET_ASSIGN_OR_RETURN(const auto then, table.files_at(middle));
-    INLET_ASSIGN_OR_RETURN(const auto gone_then, count_gone(table, then));
+    INLET_ASSIGN_OR_RETURN(const auto gone_then, table.data_files()->count_gone(then));
     (gone_then > 0 ? low : high) = middle;
   }
   const bool is_any_whole = high <= there.newest;
   return Status(StatusCode::kNotFound, "lake.files_gone",
                 std::to_string(gone) + " of the " + std::to_string(files.size()) + " files of version " +
                     std::to_string(version.value) + " of " + table.name() + " are gone")
-      .at(table.directory())
+      .at(table.location())
       .because("files that later versions do not need were vacuumed")
       .fix(is_any_whole
                ? "name a version from " + std::to_string(high.value) + " to " + std::to_string(there.newest.value)

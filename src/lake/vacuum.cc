@@ -1,72 +1,20 @@
 #include "lake/vacuum.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/fault_point.h"
-#include "lake/durable_files.h"
 #include "lake/lock.h"
 #include "lake/retention.h"
 
 namespace inlet::lake {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::chrono::hours kUncommittedLifetime{1};
 constexpr std::chrono::hours kUncommittedLifetimeOfARun{24};
 constexpr std::size_t kFirst = 20;
-
-struct StandingFile {
-  std::string path;  // relative to the table
-  std::int64_t bytes = 0;
-  Timestamp modified;
-};
-
-// Names with a leading '_' or '.' are not data, but for partitions whose column begins so.
-// Source: Delta's VACUUM, DeltaTableUtils.isHiddenDirectory.
-bool is_hidden(const std::string& name) {
-  return name.front() == '.' || (name.front() == '_' && name.find('=') == std::string::npos);
-}
-
-// nullopt: gone meanwhile.
-Result<std::optional<StandingFile>> look_at(const std::string& root, const std::string& path) {
-  struct stat found {};
-  if (::stat((root + "/" + path).c_str(), &found) != 0) {
-    if (errno == ENOENT) return std::optional<StandingFile>();
-    return io_error("look at " + root + "/" + path, errno);
-  }
-  StandingFile file;
-  file.path = path;
-  file.bytes = found.st_size;
-  file.modified =
-      Timestamp(std::chrono::seconds(found.st_mtim.tv_sec) + std::chrono::microseconds(found.st_mtim.tv_nsec / 1000));
-  return std::optional(std::move(file));
-}
-
-// Every Parquet file below the table.
-Status collect(const std::string& root, const std::string& below, std::vector<StandingFile>& files) {
-  std::error_code failed;
-  fs::directory_iterator entries(root + "/" + below, failed);
-  for (; !failed && entries != fs::directory_iterator(); entries.increment(failed)) {
-    const std::string name = entries->path().filename().string();
-    if (is_hidden(name)) continue;
-    std::error_code ignored;
-    if (entries->is_directory(ignored) && !entries->is_symlink(ignored)) {
-      INLET_RETURN_IF_ERROR(collect(root, below + name + "/", files));
-    } else if (name.ends_with(".parquet")) {
-      INLET_ASSIGN_OR_RETURN(auto file, look_at(root, below + name));
-      if (file) files.push_back(std::move(*file));
-    }
-  }
-  return failed ? io_error("list " + root + "/" + below, failed.value()) : Status::ok();
-}
 
 class Vacuum {
  public:
@@ -75,8 +23,7 @@ class Vacuum {
   Result<VacuumResult> run(const std::function<void(const VacuumResult&)>& on_progress,
                            const std::function<bool()>& should_stop) {
     // Listed before the log is read: what a writer commits in between is live, or in no list.
-    std::vector<StandingFile> standing;
-    INLET_RETURN_IF_ERROR(collect(table_.directory(), "", standing));
+    INLET_ASSIGN_OR_RETURN(const auto standing, table_.data_files()->list());
     INLET_ASSIGN_OR_RETURN(const auto snapshot, table_.refresh());
     result_.retain = options_.retain.value_or(deleted_file_retention(snapshot->properties()));
     INLET_RETURN_IF_ERROR(read_log(*snapshot));
@@ -147,8 +94,7 @@ class Vacuum {
 
   Status remove(const StandingFile& file) {
     INLET_FAULT_POINT("tables.before_vacuum_file");
-    const std::string path = table_.directory() + "/" + file.path;
-    if (!options_.dry_run && ::unlink(path.c_str()) != 0 && errno != ENOENT) return io_error("delete " + path, errno);
+    if (!options_.dry_run) INLET_RETURN_IF_ERROR(table_.data_files()->remove(file.path));
     result_.files += 1;
     result_.bytes += file.bytes;
     if (result_.first.size() < kFirst) result_.first.push_back(file.path);
@@ -179,7 +125,7 @@ Result<VacuumResult> vacuum(Lake& lake, Table& table, const VacuumOptions& optio
                             const std::function<bool()>& should_stop) {
   std::optional<VacuumLock> lock;
   if (!options.dry_run) {
-    INLET_ASSIGN_OR_RETURN(auto acquired, VacuumLock::acquire(lake.root(), table.name()));
+    INLET_ASSIGN_OR_RETURN(auto acquired, VacuumLock::acquire(lake, table.name()));
     lock.emplace(std::move(acquired));
   }
   return Vacuum(table, options, clock.now()).run(on_progress, should_stop);

@@ -164,8 +164,13 @@ void Maintenance::run() {
 
 // One process of a pipeline does it; the others take over when it ends.
 bool Maintenance::is_keeper() {
-  if (lock_) return true;
-  auto lock = lake::PipelineLock::acquire(parts_.config.lake, parts_.config.name + ".maintenance");
+  if (lock_ && lock_->held().is_ok()) return true;
+  lock_.reset();
+  const auto acquired = [&]() -> Result<lake::PipelineLock> {
+    INLET_RETURN_IF_ERROR(open_lake());
+    return lake::PipelineLock::acquire(*lake_, parts_.config.name + ".maintenance");
+  };
+  auto lock = acquired();
   if (!lock.is_ok()) {
     if (lock.status().detail().id != "lake.locked") log::warn("maintenance", "{}", lock.status().to_line());
     return false;
@@ -189,11 +194,15 @@ void Maintenance::look_after(Care& care, bool vacuum_too) {
   if (!stopping_) note(care, status);
 }
 
+Status Maintenance::open_lake() {
+  if (lake_) return Status::ok();
+  INLET_ASSIGN_OR_RETURN(lake_, lake::open_lake(parts_.config.lake, parts_.config.storage));
+  return Status::ok();
+}
+
 Status Maintenance::open(Care& care) {
   if (care.table) return Status::ok();
-  if (!lake_) {
-    INLET_ASSIGN_OR_RETURN(lake_, lake::open_lake(parts_.config.lake));
-  }
+  INLET_RETURN_IF_ERROR(open_lake());
   return paced([&]() -> Status {
     INLET_ASSIGN_OR_RETURN(care.table, lake_->open(care.name));
     return Status::ok();
@@ -295,7 +304,7 @@ Status Maintenance::vacuum(Care& care) {
   INLET_ASSIGN_OR_RETURN(options.needed_from, needed_from(parts_.config, *lake_, care.name));
   if (care.name == parts_.config.bronze.table && parts_.may_read_all && parts_.may_read_all())
     options.needed_from = TableVersion{0};
-  INLET_ASSIGN_OR_RETURN(const auto oldest, lake::oldest_writer(lake_->root()));
+  INLET_ASSIGN_OR_RETURN(const auto oldest, lake::oldest_writer(*lake_));
   options.oldest_writer = parts_.has_unseen_writers ? Timestamp() : std::min(oldest.value_or(started_), started_);
   // However short a retention was asked for: the page's own queries end.
   options.retain = std::max(lake::deleted_file_retention(care.table->snapshot()->properties()),

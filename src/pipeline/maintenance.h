@@ -97,6 +97,7 @@ class Maintenance {
   bool sleep_until(SteadyTime time);
   bool is_keeper();
   void look_after(Care& care, bool vacuum_too);
+  Status open_lake();
   Status open(Care& care);
   Status compact(Care& care);
   Status vacuum(Care& care);

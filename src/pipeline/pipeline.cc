@@ -94,7 +94,8 @@ class Pipeline::Run {
     INLET_RETURN_IF_ERROR(decode::check_expectations(config, claim_connection));
     // The lock first: a process that is not to run must not change the tables under one that does.
     if (lock_is_wanted(source)) {
-      INLET_ASSIGN_OR_RETURN(auto lock, lake::PipelineLock::acquire(config.lake, config.name));
+      INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake, config.storage));
+      INLET_ASSIGN_OR_RETURN(auto lock, lake::PipelineLock::acquire(*lake, config.name));
       run->lock_.emplace(std::move(lock));
     }
     INLET_ASSIGN_OR_RETURN(run->tables_, bronze::Tables::open(config, bronze::NewColumns::kAdd));
@@ -146,7 +147,7 @@ class Pipeline::Run {
       decoders_->abandon();  // nothing is left, or nobody takes it any more
     });
     pthread_setname_np(writer.native_handle(), "inlet-writer");
-    const Status read = intake_->run([&] { return writer_failed.load(); },
+    const Status read = intake_->run([&] { return writer_failed.load() || !lock_held().is_ok(); },
                                      [&] {
                                        if (hooks.on_progress) hooks.on_progress(progress());
                                      });
@@ -157,6 +158,7 @@ class Pipeline::Run {
     for (const auto& [partition, last] : acknowledgements_.take()) source_.committed(partition, last);
     source_.close();
     const Status kept = finish_views();
+    INLET_RETURN_IF_ERROR(lock_held());
     if (!written.is_ok()) return written;
     return read.is_ok() ? kept : read;
   }
@@ -222,7 +224,11 @@ class Pipeline::Run {
     return views_->finish([&] { return stop_.requested() && clock_.steady_now() - began > kViewsPatience; });
   }
 
+  // A lock in an object store can be lost: what was read before is not committed then, and ends like a stop.
+  Status lock_held() const { return lock_ ? lock_->held() : Status::ok(); }
+
   bool stop_was_asked_before(std::chrono::steady_clock::duration patience) {
+    if (!lock_held().is_ok()) return true;
     if (!stop_.requested()) return false;
     if (!stop_seen_) stop_seen_ = clock_.steady_now();
     return clock_.steady_now() - *stop_seen_ > patience;

@@ -157,7 +157,7 @@ Result<PipelineStatus> read_status(const config::PipelineConfig& config, const C
   } else {
     status.source_problem = bounds.status().to_line();
   }
-  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
+  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake, config.storage));
   auto bronze = lake->open(config.bronze.table);
   std::vector<lake::HistoryEntry> history;
   if (!bronze.is_ok() && bronze.status().code() != StatusCode::kNotFound) return bronze.status();

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/letter_case.h"
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "lake/time_travel.h"
 #include "query/statement_text.h"
@@ -80,6 +79,8 @@ struct QuerySession::View {
   std::optional<TableVersion> shown_version;  // of the snapshot the view shows
   std::string shown_sql;                      // the view's text: the same for versions that differ in files only
   std::vector<std::string> files;             // absolute paths that stand in file_values_, once each
+  std::vector<lake::LiveFile> live;           // the same as the log has them, of a lake in an object store
+  std::string sql_to_show;                    // once the files are there; empty: it is shown
 };
 
 // Where the view's list of files stands in the session.
@@ -100,7 +101,7 @@ Result<std::unique_ptr<QuerySession>> QuerySession::open(lake::Lake& lake, const
   session->root_ = fs::canonical(lake.root(), error).string();
   if (error)
     return Status(StatusCode::kInternal, "query.lake", "cannot find the lake's directory")
-        .at(lake.root())
+        .at(lake.location())
         .because(error.message());
   INLET_RETURN_IF_ERROR(duck::register_file_values(session->connection_, session->file_values_));
   INLET_RETURN_IF_ERROR(session->lock_down());
@@ -109,7 +110,7 @@ Result<std::unique_ptr<QuerySession>> QuerySession::open(lake::Lake& lake, const
   for (const auto& [table, moment] : options.at.tables) {
     const auto view = session->views_.find(table);
     if (view == session->views_.end())
-      return Status(StatusCode::kNotFound, "lake.no_table", "there is no table " + table).at(lake.root());
+      return Status(StatusCode::kNotFound, "lake.no_table", "there is no table " + table).at(lake.location());
     INLET_RETURN_IF_ERROR(view->second->problem);
   }
   return session;
@@ -236,10 +237,11 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   const std::string directory = fs::canonical(view.table->directory(), error).string();
   if (error)
     return Status(StatusCode::kInternal, "query.table", "cannot find the table's directory")
-        .at(view.table->directory())
+        .at(view.table->location())
         .because(error.message());
 
-  INLET_RETURN_IF_ERROR(lake::check_files(directory, live));
+  // Those in an object store are fetched when a statement reads them.
+  if (!is_remote()) INLET_RETURN_IF_ERROR(view.table->data_files()->hold(live).status());
   std::vector<std::string> files;
   TextChunks list;
   for (const auto& file : live) {
@@ -251,6 +253,7 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
   }
   for (const auto& file : view.files) forget_file(file);
   view.files = std::move(files);
+  if (is_remote()) view.live = live;
 
   const std::string variable = variable_of(view);
   if (!live.empty()) {
@@ -261,15 +264,34 @@ Status QuerySession::show(View& view, const lake::Snapshot& snapshot) {
     connection_.unbind_chunks();
     INLET_RETURN_IF_ERROR(set);
   }
-  std::string sql =
-      "CREATE OR REPLACE VIEW " + qualified_name(view.schema, view.name) + " AS " +
-      lake::files_select_sql({.columns = snapshot.schema(),
-                              .partition_columns = snapshot.partition_columns(),
-                              .files = live.empty() ? "" : "getvariable(" + duck::quote_literal(variable) + ")"});
+  const auto sql_over = [&](const std::string& list_of_files) {
+    return "CREATE OR REPLACE VIEW " + qualified_name(view.schema, view.name) + " AS " +
+           lake::files_select_sql({.columns = snapshot.schema(),
+                                   .partition_columns = snapshot.partition_columns(),
+                                   .files = list_of_files});
+  };
+  std::string sql = sql_over(live.empty() ? "" : "getvariable(" + duck::quote_literal(variable) + ")");
   if (sql == view.shown_sql) return Status::ok();
+  if (is_remote() && !live.empty()) {
+    // DuckDB looks into files to bind the view: until a statement reads them, it has its columns and no row.
+    view.sql_to_show = std::move(sql);
+    view.shown_sql.clear();
+    return connection_.execute(sql_over(""));
+  }
+  return show(view, std::move(sql));
+}
+
+Status QuerySession::show(View& view, std::string sql) {
   INLET_RETURN_IF_ERROR(connection_.execute(sql));
   view.shown_sql = std::move(sql);
   return Status::ok();
+}
+
+// The statement that comes next reads the view: its files are fetched, and stay until the one after it.
+Status QuerySession::fetch(View& view) {
+  INLET_ASSIGN_OR_RETURN(auto held, view.table->data_files()->hold(view.live));
+  held_.push_back(std::move(held));
+  return view.sql_to_show.empty() ? Status::ok() : show(view, std::exchange(view.sql_to_show, {}));
 }
 
 bool QuerySession::names(const TableReference& reference, const View& view) const {
@@ -279,6 +301,7 @@ bool QuerySession::names(const TableReference& reference, const View& view) cons
 }
 
 Status QuerySession::refresh_for(const CheckedStatement& statement) {
+  held_.clear();
   INLET_RETURN_IF_ERROR(find_tables());
   INLET_RETURN_IF_ERROR(add_views_at_moments(statement));
   if (statement.lists_tables) {
@@ -299,6 +322,7 @@ Status QuerySession::refresh_for(const CheckedStatement& statement) {
     for (View* view : meant) {
       view->problem = refresh(*view);
       INLET_RETURN_IF_ERROR(view->problem);
+      if (is_remote()) INLET_RETURN_IF_ERROR(fetch(*view));
     }
   }
   return Status::ok();

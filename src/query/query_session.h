@@ -85,11 +85,14 @@ class QuerySession {
   Status add_view(const std::string& table, const std::string& suffix, std::optional<Moment> moment);
   Status add_views_at_moments(const CheckedStatement& statement);
   Status drop_view(View& view);
+  bool is_remote() const { return lake_.object_store() != nullptr; }
   static std::string variable_of(const View& view);
   Status refresh(View& view);
   Result<lake::SnapshotPtr> snapshot_of(View& view);
   Status refresh_for(const CheckedStatement& statement);
   Status show(View& view, const lake::Snapshot& snapshot);
+  Status show(View& view, std::string sql);
+  Status fetch(View& view);
   void forget_file(const std::string& file);
   Status set_search_path();
   bool names(const TableReference& reference, const View& view) const;
@@ -102,6 +105,7 @@ class QuerySession {
   duck::Connection connection_;
   std::map<std::string, std::unique_ptr<View>> views_;  // by the table's name in the lake, "@moment" behind it
   std::map<std::string, std::size_t> file_users_;       // how many views show a file
+  std::vector<lake::HeldFiles> held_;                   // what the statement that ran last reads
 };
 
 }  // namespace inlet::query

@@ -7,7 +7,6 @@
 
 #include "duck/database.h"
 #include "duck/file_values.h"
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "lake/time_travel.h"
 
@@ -33,6 +32,7 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 struct Side {
   lake::SnapshotPtr snapshot;
   std::vector<lake::LiveFile> files;
+  lake::HeldFiles held;
 };
 
 void drop_common(std::vector<lake::LiveFile>& files, const std::vector<lake::LiveFile>& others) {
@@ -75,7 +75,7 @@ class Diff {
     Side side;
     INLET_ASSIGN_OR_RETURN(side.snapshot, table_.snapshot_at(version));
     INLET_ASSIGN_OR_RETURN(side.files, side.snapshot->files());
-    INLET_RETURN_IF_ERROR(lake::check_files(table_.directory(), side.files));
+    INLET_ASSIGN_OR_RETURN(side.held, table_.data_files()->hold(side.files));
     return side;
   }
 
@@ -93,7 +93,7 @@ class Diff {
         } else if (!(known->type == column.type)) {
           return Status(StatusCode::kInvalidArgument, "diff.other_type",
                         "the column " + column.name + " has another type in each version")
-              .at(table_.directory())
+              .at(table_.location())
               .because(column.type.to_pipeline() + " before, " + known->type.to_pipeline() + " after");
         }
       }
@@ -103,7 +103,7 @@ class Diff {
       std::vector<std::string> names;
       for (const auto& column : columns_.columns) names.push_back(column.name);
       return Status(StatusCode::kInvalidArgument, "diff.no_column", "the table has no column " + name)
-          .at(table_.directory())
+          .at(table_.location())
           .fix("the columns are: " + joined(names, ", "));
     }
     return Status::ok();

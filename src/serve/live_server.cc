@@ -47,6 +47,7 @@ struct LiveServer::Parts {
   QueryPool::Options pool_options() {
     QueryPool::Options options;
     options.lake = config.lake;
+    options.storage = config.storage;
     options.threads = config.serve.query_threads;
     options.memory_limit_bytes = config.serve.query_memory_limit;
     options.timeout = config.serve.query_timeout;

@@ -199,7 +199,7 @@ void QueryPool::work(Thread& thread) {
 
 Result<std::string> QueryPool::run(Thread& thread, const Options& options, const Job& job) {
   if (!thread.session) {
-    INLET_ASSIGN_OR_RETURN(thread.lake, lake::open_lake(options.lake));
+    INLET_ASSIGN_OR_RETURN(thread.lake, lake::open_lake(options.lake, options.storage));
     INLET_ASSIGN_OR_RETURN(thread.session,
                            query::QuerySession::open(*thread.lake, {.threads = 1,
                                                                     .memory_limit_bytes = options.memory_limit_bytes,

@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/storage_options.h"
 #include "lake/table.h"
 #include "query/query_session.h"
 #include "views/provenance.h"
@@ -34,7 +35,8 @@ namespace inlet::serve {
 class QueryPool {
  public:
   struct Options {
-    std::string lake;  // the root of the tables
+    std::string lake;  // where the tables are: a directory, or a URL
+    StorageOptions storage;
     int threads = 1;
     std::int64_t memory_limit_bytes = 128LL << 20;  // of each thread's DuckDB
     std::chrono::milliseconds timeout{5000};        // from the asking to the answer

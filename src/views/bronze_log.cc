@@ -5,7 +5,6 @@
 #include <system_error>
 #include <utility>
 
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 
 namespace inlet::views {
@@ -34,7 +33,7 @@ Result<BronzeLog> BronzeLog::open(lake::Lake& lake, const std::string& table, Sc
   if (const Status differs = log.check_columns(); !differs.is_ok()) {
     return Status(StatusCode::kInvalidArgument, "lake.schema_differs",
                   "the table " + table + " exists with another schema")
-        .at(log.table_->directory())
+        .at(log.table_->location())
         .because(differs.detail().why)
         .fix("make the pipeline file say what the table has, or use another lake (--lake DIR)");
   }
@@ -76,7 +75,7 @@ Status BronzeLog::not_read(const Status& status) const {
   if (status.code() != StatusCode::kInvalidArgument) return status;
   return Status(StatusCode::kDataLoss, "lake.metadata_moved",
                 "another process changed the table into one that Inlet does not read")
-      .at(table_->directory())
+      .at(table_->location())
       .because(status.to_line());
 }
 
@@ -93,10 +92,8 @@ Result<std::vector<lake::LiveFile>> BronzeLog::files_at(TableVersion version) {
 }
 
 bool BronzeLog::are_there(const std::vector<lake::LiveFile>& files) const {
-  return std::all_of(files.begin(), files.end(), [&](const lake::LiveFile& file) {
-    std::error_code error;
-    return std::filesystem::exists(absolute_path(file), error);
-  });
+  const auto gone = table_->data_files()->count_gone(files);
+  return !gone.is_ok() || *gone == 0;  // whoever reads them then says why they could not be looked at
 }
 
 Result<BronzePosition> BronzeLog::position_of(TableVersion version) {
@@ -110,7 +107,7 @@ std::string BronzeLog::absolute_path(const lake::LiveFile& file) const {
 
 Status BronzeLog::with_events(const std::vector<lake::LiveFile>& files, const std::function<Status(const Events&)>& use,
                               const std::string& file_column) {
-  INLET_RETURN_IF_ERROR(lake::check_files(table_->directory(), files));
+  INLET_ASSIGN_OR_RETURN(const auto held, table_->data_files()->hold(files));
   const auto snapshot = table_->snapshot();
   std::vector<std::string> paths;
   for (const auto& file : files) {

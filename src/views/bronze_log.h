@@ -82,7 +82,7 @@ class BronzeLog {
   Result<BronzePosition> position_of(TableVersion version);
   /// As changes().
   Result<std::vector<lake::LiveFile>> files_at(TableVersion version);
-  /// Whether every one of them stands on disk: a file of an older version may have been vacuumed.
+  /// Whether every one of them is there: a file of an older version may have been vacuumed.
   bool are_there(const std::vector<lake::LiveFile>& files) const;
 
   /// Runs `use` over the rows of `files`, which belong to this table. `file_column`: the name of one more column, the

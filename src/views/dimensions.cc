@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "duck/file_values.h"
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "views/checksum.h"
 
@@ -42,7 +41,7 @@ Result<std::string> load_table(duck::Connection& connection, lake::Lake& lake, d
   INLET_ASSIGN_OR_RETURN(const auto table, lake.open(dimension.table));
   const auto snapshot = table->snapshot();
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
-  INLET_RETURN_IF_ERROR(lake::check_files(table->directory(), files));
+  INLET_ASSIGN_OR_RETURN(const auto held, table->data_files()->hold(files));
   INLET_RETURN_IF_ERROR(connection.execute(
       "CREATE OR REPLACE TABLE " + qualified(dimension.name) + " AS " +
       lake::files_select_sql(table->directory(), snapshot->schema(), snapshot->partition_columns(), files, values)));

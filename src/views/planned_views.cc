@@ -27,7 +27,7 @@ Result<PlannedViews> plan(duck::Connection& connection, lake::Lake& lake, duck::
 }
 
 Result<PlannedViews> plan_alone(const config::PipelineConfig& config, const Schema& bronze_schema, bool prove) {
-  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
+  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake, config.storage));
   INLET_ASSIGN_OR_RETURN(auto database, duck::Database::open({}));
   INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
   const auto file_values = std::make_shared<duck::FileValues>();

@@ -87,7 +87,7 @@ Result<Publisher> Publisher::open(lake::Lake& lake, const std::string& pipeline,
   if (!is_own) {
     return Status(StatusCode::kInvalidArgument, "lake.schema_differs",
                   "the table " + view.table + " exists with another schema")
-        .at(publisher.table_->directory())
+        .at(publisher.table_->location())
         .because("the view " + view.name + " has never published it, and will not replace what is not its own")
         .fix("give the view a table of another name: views." + view.name + ".table");
   }

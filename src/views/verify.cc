@@ -5,7 +5,6 @@
 
 #include "duck/database.h"
 #include "duck/file_values.h"
-#include "lake/file_check.h"
 #include "lake/files_select.h"
 #include "views/bronze_log.h"
 #include "views/planned_views.h"
@@ -67,7 +66,7 @@ class Verifier {
   Status read_table(duck::Connection& connection, lake::Table& table, const ViewPlan& plan) {
     const auto snapshot = table.snapshot();
     INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
-    INLET_RETURN_IF_ERROR(lake::check_files(table.directory(), files));
+    INLET_ASSIGN_OR_RETURN(const auto held, table.data_files()->hold(files));
     return connection.execute("CREATE OR REPLACE TEMP TABLE actual AS SELECT " + compared_columns(plan) + " FROM (" +
                               lake::files_select_sql(table.directory(), snapshot->schema(),
                                                      snapshot->partition_columns(), files, *file_values_) +
@@ -118,7 +117,7 @@ Result<std::vector<VerifyReport>> verify_views(const config::PipelineConfig& con
         .at(config.file)
         .fix(names.empty() ? "add one: [views.NAME] sql = \"SELECT ...\"" : "the views are: " + names);
   }
-  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake));
+  INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake, config.storage));
   duck::DatabaseOptions database_options;
   database_options.threads = config.resources.duckdb_threads;
   database_options.memory_limit_bytes = std::max(options.memory_limit_bytes, config.resources.duckdb_memory_limit);

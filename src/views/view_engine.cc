@@ -10,6 +10,8 @@ namespace inlet::views {
 namespace {
 
 constexpr std::chrono::milliseconds kIdleWait{100};
+// Of a log in an object store, where a look is three requests: what other processes commit is seen so much later.
+constexpr std::chrono::milliseconds kRemoteLook{500};
 constexpr std::chrono::milliseconds kPublishTick{20};
 constexpr std::chrono::milliseconds kLockWait{500};
 
@@ -30,9 +32,8 @@ ViewEngine::ViewEngine(const Clock& clock) : clock_(clock), queue_(kQueued) {}
 Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConfig& config, const Schema& bronze_schema,
                                                       const Clock& clock, const Options& options) {
   std::unique_ptr<ViewEngine> engine(new ViewEngine(clock));
-  engine->lock_root_ = config.lake;
   engine->lock_name_ = config.name + ".views";
-  INLET_ASSIGN_OR_RETURN(engine->lake_, lake::open_lake(config.lake));
+  INLET_ASSIGN_OR_RETURN(engine->lake_, lake::open_lake(config.lake, config.storage));
   duck::DatabaseOptions database_options;
   database_options.threads = config.resources.duckdb_threads;
   database_options.memory_limit_bytes = config.resources.duckdb_memory_limit;
@@ -140,7 +141,7 @@ std::vector<ViewStatus> ViewEngine::status() const {
 bool ViewEngine::wait_for_lock() {
   bool said = false;
   while (!stopping()) {
-    auto lock = lake::PipelineLock::acquire(lock_root_, lock_name_);
+    auto lock = lake::PipelineLock::acquire(*lake_, lock_name_);
     if (lock.is_ok()) {
       lock_.emplace(std::move(*lock));
       return true;
@@ -161,8 +162,16 @@ void ViewEngine::apply_until_closed() {
 void ViewEngine::keep_level() {
   for (auto& keeper : keepers_) keeper->start(*apply_log_, *apply_connection_);
   is_keeper_ = true;  // the publish thread may begin
+  auto next_look = clock_.steady_now();
   while (!stopping()) {
-    if (queue_.used().rows == 0) catch_up(std::nullopt);
+    if (const auto held = lock_->held(); !held.is_ok()) {
+      for (auto& keeper : keepers_) keeper->stop(held);
+    }
+    if (queue_.used().rows == 0 && clock_.steady_now() >= next_look) {
+      catch_up(std::nullopt);
+      next_look = clock_.steady_now();
+      if (lake_->object_store() != nullptr) next_look += kRemoteLook;
+    }
     is_level_ = true;
     auto events = queue_.pop_until(clock_.steady_now() + kIdleWait);
     if (events) {

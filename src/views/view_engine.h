@@ -85,7 +85,6 @@ class ViewEngine {
   bool stopping() const { return stop_now_; }
 
   const Clock& clock_;
-  std::string lock_root_;
   std::string lock_name_;
   std::unique_ptr<lake::Lake> lake_;
   std::optional<duck::Database> database_;

@@ -60,11 +60,11 @@ TEST(Problems, name_the_nearest_known_table_once_whatever_it_holds) {
 }
 
 TEST(Problems, list_what_is_known_where_nothing_is_near) {
-  EXPECT_EQ(
-      problems_of("zzzzzz = 1\n" + std::string(kMinimal)),
-      "1:1 config.unknown_key: unknown key zzzzzz "
-      "[known there: pipeline, lake, source, event, bronze, quarantine, late, expect[], views, dimensions, reports, "
-      "serve, page, panel[], filter[], maintenance, resources]\n");
+  EXPECT_EQ(problems_of("zzzzzz = 1\n" + std::string(kMinimal)),
+            "1:1 config.unknown_key: unknown key zzzzzz "
+            "[known there: pipeline, lake, storage, source, event, bronze, quarantine, late, expect[], views, "
+            "dimensions, reports, "
+            "serve, page, panel[], filter[], maintenance, resources]\n");
   EXPECT_EQ(problems_of(with("[source.kafka]\nzzzzzz = 1\n")),
             "12:1 config.unknown_key: unknown key source.kafka.zzzzzz "
             "[known there: bootstrap_servers, topic, group_id, kafka]\n");
@@ -176,13 +176,30 @@ table = "bronze/.hidden"
   EXPECT_EQ(problems_of(with("[quarantine]\ntable = \"bronze/P\"\n")),
             "12:9 config.conflict: bronze.table and quarantine.table are the same table\n");
   EXPECT_EQ(
-      problems_of(kMinimal, flags({{"pipeline.name", "a/b"}, {"lake.path", "s3://b"}, {"pipeline.timezone", "?"}})),
+      problems_of(kMinimal, flags({{"pipeline.name", "a/b"}, {"lake.path", "ftp://b"}, {"pipeline.timezone", "?"}})),
       "--set pipeline.name config.invalid_value: \"a/b\" cannot be the name of a pipeline "
       "[use letters, digits, \"_\", \"-\" and \".\"]\n"
-      "--set lake.path config.invalid_value: lake.path is not a directory of this machine "
-      "[give the path of a directory]\n"
+      "--set lake.path config.invalid_value: ftp:// is no place for a lake "
+      "[give a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://CONTAINER@ACCOUNT.HOST/PREFIX or "
+      "gs://BUCKET/PREFIX]\n"
       "--set pipeline.timezone config.invalid_value: \"?\" is not a time zone "
       "[write an IANA name such as \"Europe/Paris\", or \"UTC\"]\n");
+}
+
+TEST(Problems, of_a_lake_in_an_object_store_are_told_before_it_is_asked) {
+  const auto what = [](const std::string& path) {
+    const auto text = problems_of(kMinimal, flags({{"lake.path", path}}));
+    return text.substr(0, text.find(" ["));
+  };
+  EXPECT_EQ(what("s3://bucket/lake"), "");
+  EXPECT_EQ(what("abfss://c@account.dfs.core.windows.net/lake/"), "");
+  EXPECT_EQ(what("s3://"), "--set lake.path config.invalid_value: lake.path names no bucket");
+  EXPECT_NE(what("s3://b/l?key=x").find("more than a bucket and a prefix"), std::string::npos);
+  EXPECT_EQ(what("gs://b//l"), "--set lake.path config.invalid_value: lake.path has an empty part");
+  const auto plain =
+      problems_of(kMinimal, flags({{"lake.path", "s3://b"}, {"storage.endpoint", "http://127.0.0.1:1"}}));
+  EXPECT_NE(plain.find("storage.endpoint is reached without TLS"), std::string::npos) << plain;
+  EXPECT_EQ(problems_of(kMinimal, flags({{"storage.endpoint", "http://h"}, {"storage.allow_http", "true"}})), "");
 }
 
 TEST(Problems, of_fields_stand_at_each_field) {
@@ -387,7 +404,8 @@ TEST(Problems, come_all_at_once_in_file_order_then_environment_then_flags) {
       "14:14 config.conflict: event.event_time names no TIMESTAMP field (id is BIGINT) "
       "[the TIMESTAMP fields are: at]\n"
       "15:2 config.unknown_key: unknown key nonsense "
-      "[known there: pipeline, lake, source, event, bronze, quarantine, late, expect[], views, dimensions, reports, "
+      "[known there: pipeline, lake, storage, source, event, bronze, quarantine, late, expect[], views, dimensions, "
+      "reports, "
       "serve, page, panel[], filter[], maintenance, resources]\n"
       "environment INLET__BRONZE__BATCH_ROWS config.out_of_range: bronze.batch_rows must be an integer, from 1 to "
       "1000000000 (found the text \"-1\")\n"

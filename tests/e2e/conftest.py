@@ -11,6 +11,7 @@ import pytest
 import generator
 import kafka_broker
 import live
+import object_server
 import program as program_module
 import shop
 
@@ -66,6 +67,21 @@ def broker(session_broker):
     """The session's broker, running, whatever the test before did to it."""
     session_broker.ensure_running()
     return session_broker
+
+
+@pytest.fixture(scope="session")
+def session_object_server(tmp_path_factory):
+    server = object_server.Server(tmp_path_factory.mktemp("objects"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(session_object_server):
+    """An empty bucket of the session's S3 server, which runs, whatever the test before did to it."""
+    session_object_server.ensure_running()
+    return session_object_server.new_bucket()
 
 
 @pytest.fixture(scope="module")

@@ -585,7 +585,8 @@ def test_status_equals_inlet_status_and_what_was_sold(settled):
 
     tables = {table["name"]: table for table in status["tables"]}
     listed = settled.program.run("tables", settled.program.pipeline, "--json", "--lake", settled.lake).expect(EXIT_OK).json()
-    assert tables == {t["name"]: {name: t[name] for name in ("name", "version", "files", "bytes", "rows")} for t in listed}
+    shared = ("name", "version", "files", "bytes", "rows")
+    assert {name: {k: table[k] for k in shared} for name, table in tables.items()} == {t["name"]: {k: t[k] for k in shared} for t in listed}
     for view in status["views"]:
         assert view["state"] == "level" and view["lag_versions"] == 0 and view["error"] is None
         assert view["published_version"] == tables[f"silver/{view['name']}"]["version"]

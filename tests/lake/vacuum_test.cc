@@ -159,7 +159,7 @@ TEST_F(VacuumTest, the_log_is_cleaned_when_its_retention_is_over_and_never_past_
 
 TEST_F(VacuumTest, a_restore_and_a_vacuum_keep_out_of_each_others_way) {
   append_rows(0, 3);
-  const auto held = VacuumLock::acquire(lake_->root(), "bronze/sales");
+  const auto held = VacuumLock::acquire(*lake_, "bronze/sales");
   ASSERT_TRUE(held.is_ok());
   const auto busy = vacuum(*lake_, *table_, {}, Clock::system(), nullptr, [] { return false; });
   EXPECT_EQ(busy.status().detail().id, "lake.locked");
@@ -167,16 +167,16 @@ TEST_F(VacuumTest, a_restore_and_a_vacuum_keep_out_of_each_others_way) {
 }
 
 TEST_F(VacuumTest, the_writer_that_has_run_longest_is_known_by_its_lock) {
-  EXPECT_EQ(oldest_writer(lake_->root()).value(), std::nullopt);
+  EXPECT_EQ(oldest_writer(*lake_).value(), std::nullopt);
   {
-    const auto lock = PipelineLock::acquire(lake_->root(), "sales");
+    const auto lock = PipelineLock::acquire(*lake_, "sales");
     ASSERT_TRUE(lock.is_ok());
-    const auto since = oldest_writer(lake_->root()).value();
+    const auto since = oldest_writer(*lake_).value();
     ASSERT_TRUE(since);
     EXPECT_LE(*since, Clock::system().now());
     EXPECT_GT(*since, Clock::system().now() - hours(1));
   }
-  EXPECT_EQ(oldest_writer(lake_->root()).value(), std::nullopt) << "the file stays, the lock is gone";
+  EXPECT_EQ(oldest_writer(*lake_).value(), std::nullopt) << "the file stays, the lock is gone";
 }
 
 }  // namespace
