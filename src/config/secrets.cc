@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/format.h"
 #include "base/json.h"
 #include "base/letter_case.h"
 #include "config/key_table.h"
@@ -332,7 +333,8 @@ std::string outline(std::string_view text, const TomlError& error) {
       table = line.substr(begin, end - begin);
       std::erase_if(table, [](char c) { return is_space(c) || c == '"' || c == '\''; });
       const bool is_list = is_list_section(table);
-      out += place + (is_own_section(table) ? (is_list ? "[[" + table + "]]" : "[" + table + "]") : "[…]") + "\n";
+      const std::string shown = is_own_section(table) ? table : std::string("…");
+      out += is_list ? fmt::format("{}[[{}]]\n", place, shown) : fmt::format("{}[{}]\n", place, shown);
       if (is_list) table += "[]";
       continue;
     }
@@ -341,7 +343,9 @@ std::string outline(std::string_view text, const TomlError& error) {
     std::string name = line.substr(0, equals);
     std::erase_if(name, [](char c) { return is_space(c) || c == '"' || c == '\''; });
     const KeySpec* const spec = find_key(joined(table, name));
-    out += place + (spec != nullptr ? std::string(spec->name) : std::string("…")) + "\n";
+    out += place;
+    out += spec != nullptr ? spec->name : std::string_view("…");
+    out += '\n';
   }
   return out;
 }

@@ -26,7 +26,7 @@ class LogFileTest : public testing::Test {
     if (mkdtemp(pattern.data()) == nullptr) ADD_FAILURE() << "no temporary directory";
     root_ = pattern;
   }
-  ~LogFileTest() override { std::filesystem::remove_all(root_); }
+  void TearDown() override { std::filesystem::remove_all(root_); }
 
   std::string path() const { return root_ / "_inlet" / "p.log"; }
   static std::vector<std::string> lines(const std::string& path) {
