@@ -619,6 +619,12 @@ def check_event(event: live.ServerEvent, lake: pathlib.Path) -> None:
         assert commit.transactions[f"shop/views/{document['view']}"] == document["bronze_version"]
 
 
+def told_versions(lake: pathlib.Path, table: str, first: int, count: int) -> list[int]:
+    """Of the commits from `first` on, those with rows that are new: what was brought together is no news."""
+    commits = delta_log.remembered(lake / table)[first:]
+    return [commit.version for commit in commits if commit.info["operation"] != "OPTIMIZE"][:count]
+
+
 def test_events_tell_every_commit_and_publish_as_the_logs_have_them(flowing):
     with flowing.events() as stream:
         events = stream.until(lambda e: e.kind == "status" and e.id > 0, 15)
@@ -632,10 +638,10 @@ def test_events_tell_every_commit_and_publish_as_the_logs_have_them(flowing):
     for event in events[:: max(1, len(events) // 25)]:
         check_event(event, flowing.lake)
     versions = [event.json()["version"] for event in events if event.kind == "committed"]
-    assert versions == list(range(versions[0], versions[0] + len(versions))), "no commit is passed over"
+    assert versions == told_versions(flowing.lake, "bronze/shop", versions[0], len(versions)), "no commit is passed over"
     for view in VIEWS:
         published = [event.json()["version"] for event in events if event.kind == "published" and event.json()["view"] == view]
-        assert len(published) >= 2 and published == list(range(published[0], published[0] + len(published)))
+        assert len(published) >= 2 and published == told_versions(flowing.lake, f"silver/{view}", published[0], len(published))
     status = [event.at for event in events if event.kind == "status"]
     assert 3 <= len(status) <= 7, "about one a second"
     assert all(event.at - datetime.datetime.fromisoformat(event.json()["at"]).timestamp() < 2 for event in events if event.kind == "committed")
