@@ -683,14 +683,15 @@ def test_an_id_that_is_not_kept_is_answered_by_reset(flowing, last):
 
 
 def test_a_reader_that_stops_reading_is_taken_to_the_newest_and_costs_no_memory(binary, tmp_path):
-    """Three hundred readers stop; when far more has happened than is kept for them, they read on."""
+    """Five hundred readers stop; when far more has happened than is kept for them, they read on."""
     program = Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path))
     # Many partitions make the status large, so that what the kernels hold for a reader is full in a moment.
     flow = sets("source.generator.partitions=200", "source.generator.rate=2000", "bronze.batch_interval=10ms")
+    flow += sets("maintenance.enabled=false")  # bringing 200 partitions together takes more memory than is looked for here
     served = live.start(program, tmp_path / "lake", "--source", "generator", *flow)
     with served.running, served.events() as brisk:
         brisk.until(lambda e: e.kind == "published", 30)
-        streams = [served.events(small_buffers=True) for _ in range(300)]
+        streams = [served.events(small_buffers=True) for _ in range(500)]
         try:
             for stream in streams:
                 stream.next()
@@ -711,7 +712,7 @@ def test_a_reader_that_stops_reading_is_taken_to_the_newest_and_costs_no_memory(
                 assert after.id >= newest - 1, "the newest, not what was missed"
             assert served.metrics().value("inlet_http_events_dropped_total") >= 10
             print(f"{len(streams)} readers did not read {passed / 1e3:.0f} kB each: {grown / 1e6:+.1f} MB")
-            assert grown < 0.7 * len(streams) * passed
+            assert grown < 0.6 * len(streams) * passed
         finally:
             for stream in streams:
                 stream.close()
