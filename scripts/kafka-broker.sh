@@ -23,7 +23,10 @@ jvm_options=${INLET_KAFKA_JVM_OPTIONS:--Xms128m -Xmx512m -XX:+UseSerialGC}
 cluster_id=aW5sZXQta2Fma2Etbm9kZQ
 
 say() { printf '%s\n' "kafka: $*" >&2; }
-fail() { say "$*"; exit 1; }
+
+server_name=broker stop_patience=20
+command_line() { echo "kafka.Kafka $1/server.properties"; }
+source "$root/scripts/local-server.sh"
 
 need_toolchain() {
   command -v java >/dev/null || fail "java is missing; on Debian: apt-get install openjdk-17-jre-headless"
@@ -52,16 +55,6 @@ java_main() { # CLASS ARGS...
   # shellcheck disable=SC2086 # options are words
   exec java $jvm_options -cp "$jars/*" "-Dlog4j2.configurationFile=$root/deps/kafka/log4j2.properties" \
     -Djava.awt.headless=true "$@"
-}
-
-port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() { # below the ports the kernel hands out for outgoing connections
-  local port
-  while :; do
-    port=$((12000 + RANDOM % 20000))
-    port_is_free "$port" && { echo "$port"; return; }
-  done
 }
 
 property() { sed -n "s/^$2=//p" "$1/server.properties"; }
@@ -122,34 +115,12 @@ prepare() { # DIR PORT SASL-PORT: properties and formatted storage, unless they 
   fi
 }
 
-running() { # DIR: prints the pid of its broker, if it runs
-  local pid
-  [[ -f $1/pid ]] || return 1
-  pid=$(<"$1/pid")
-  # A zombie has an empty command line, a process that took over the number another one.
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "kafka.Kafka $1/server.properties" || return 1
-  echo "$pid"
-}
-
 launch() { # DIR OWNER
-  local dir=$1 owner=$2 pid
+  local dir=$1 owner=$2
   [[ -f $dir/broker.log ]] && mv -f "$dir/broker.log" "$dir/broker.log.1"
-  setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' _ "$dir/pid" \
-    bash "${BASH_SOURCE[0]}" java "$dir" </dev/null >"$dir/broker.log" 2>&1 &
-  local deadline=$((SECONDS + 60))
-  until grep -q 'Kafka Server started' "$dir/broker.log" 2>/dev/null; do
-    if ((SECONDS > deadline)) || { [[ -s $dir/pid ]] && ! kill -0 "$(<"$dir/pid")" 2>/dev/null; }; then
-      tail -n 20 "$dir/broker.log" >&2
-      stop "$dir" KILL
-      return 1
-    fi
-    sleep 0.05
-  done
-  if [[ -n $owner ]]; then
-    pid=$(<"$dir/pid")
-    setsid bash -c 'while kill -0 "$1" 2>/dev/null && kill -0 "$2" 2>/dev/null; do sleep 1; done
-                    kill -KILL "$2" 2>/dev/null' _ "$owner" "$pid" </dev/null >/dev/null 2>&1 &
-  fi
+  spawn "$dir" "$dir/broker.log" bash "${BASH_SOURCE[0]}" java "$dir"
+  wait_until "$dir" "$dir/broker.log" 60 0.05 grep -qs 'Kafka Server started' "$dir/broker.log" || return 1
+  end_with "$dir" "$owner"
   address "$dir"
 }
 
@@ -177,24 +148,6 @@ start() { # DIR [--port P] [--owner PID]
   done
   fail "the broker in $dir did not start"
 }
-
-stop() { # DIR SIGNAL
-  local dir=$1 signal=$2 pid tries
-  if pid=$(running "$dir"); then
-    kill "-$signal" "$pid" 2>/dev/null || true
-    for ((tries = 0; tries < 400; ++tries)); do
-      running "$dir" >/dev/null || break
-      sleep 0.05
-    done
-    if running "$dir" >/dev/null; then
-      say "the broker in $dir did not end in 20 s: SIGKILL"
-      kill -KILL "$pid" 2>/dev/null || true
-    fi
-  fi
-  rm -f "$dir/pid"
-}
-
-absolute() { mkdir -p "$1" && (cd "$1" && pwd); }
 
 command=${1:-}
 [[ -n $command ]] && shift
@@ -233,5 +186,5 @@ case $command in
     ;;
   topics) install_kafka; need_toolchain; server=${1:?ADDRESS}; shift
     java_main org.apache.kafka.tools.TopicCommand --bootstrap-server "$server" "$@" ;;
-  *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) usage ;;
 esac

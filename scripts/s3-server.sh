@@ -21,7 +21,11 @@ cache=${INLET_CACHE:-$HOME/.cache/inlet}
 server=$cache/versitygw-$version/versitygw
 
 say() { printf '%s\n' "s3: $*" >&2; }
-fail() { say "$*"; exit 1; }
+
+server_name=server stop_patience=10
+command_line() { echo "posix $1/data"; }
+address() { echo "http://127.0.0.1:$(<"$1/port")"; }
+source "$root/scripts/local-server.sh"
 
 install_server() {
   [[ -x $server ]] && return
@@ -41,51 +45,18 @@ install_server() {
   mv -T "$aside" "$(dirname "$server")" 2>/dev/null || rm -rf "$aside"
 }
 
-port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-free_port() { # below the ports the kernel hands out for outgoing connections
-  local port
-  while :; do
-    port=$((12000 + RANDOM % 20000))
-    port_is_free "$port" && { echo "$port"; return; }
-  done
-}
-
-address() { echo "http://127.0.0.1:$(<"$1/port")"; }
-
-running() { # DIR: prints the pid of its server, if it runs
-  local pid
-  [[ -f $1/pid ]] || return 1
-  pid=$(<"$1/pid")
-  # A zombie has an empty command line, a process that took over the number another one.
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "posix $1/data" || return 1
-  echo "$pid"
-}
+listens() { ! port_is_free "$1"; }
 
 launch() { # DIR OWNER
-  local dir=$1 owner=$2 port pid
+  local dir=$1 owner=$2 port
   port=$(<"$dir/port")
   # Its own collector may work as it likes: the tests share two cores with it.
-  setsid bash -c 'echo $$ >"$1"; shift; exec "$@"' _ "$dir/pid" \
-    env ROOT_ACCESS_KEY=inlet ROOT_SECRET_KEY=inlet-secret GOMAXPROCS=2 \
-    "$server" --port "127.0.0.1:$port" --region us-east-1 --quiet posix "$dir/data" \
-    </dev/null >"$dir/server.log" 2>&1 &
-  local deadline=$((SECONDS + 30))
-  while port_is_free "$port"; do
-    if ((SECONDS > deadline)) || { [[ -s $dir/pid ]] && ! kill -0 "$(<"$dir/pid")" 2>/dev/null; }; then
-      tail -n 20 "$dir/server.log" >&2
-      stop "$dir" KILL
-      return 1
-    fi
-    sleep 0.02
-  done
+  spawn "$dir" "$dir/server.log" env ROOT_ACCESS_KEY=inlet ROOT_SECRET_KEY=inlet-secret GOMAXPROCS=2 \
+    "$server" --port "127.0.0.1:$port" --region us-east-1 --quiet posix "$dir/data"
+  wait_until "$dir" "$dir/server.log" 30 0.02 listens "$port" || return 1
   # Another may have taken the port between the look and the bind.
   running "$dir" >/dev/null || return 1
-  if [[ -n $owner ]]; then
-    pid=$(<"$dir/pid")
-    setsid bash -c 'while kill -0 "$1" 2>/dev/null && kill -0 "$2" 2>/dev/null; do sleep 1; done
-                    kill -KILL "$2" 2>/dev/null' _ "$owner" "$pid" </dev/null >/dev/null 2>&1 &
-  fi
+  end_with "$dir" "$owner"
   address "$dir"
 }
 
@@ -114,21 +85,6 @@ start() { # DIR [--port P] [--owner PID]
   fail "the server in $dir did not start"
 }
 
-stop() { # DIR SIGNAL
-  local dir=$1 signal=$2 pid tries
-  if pid=$(running "$dir"); then
-    kill "-$signal" "$pid" 2>/dev/null || true
-    for ((tries = 0; tries < 200; ++tries)); do
-      running "$dir" >/dev/null || break
-      sleep 0.05
-    done
-    if running "$dir" >/dev/null; then kill -KILL "$pid" 2>/dev/null || true; fi
-  fi
-  rm -f "$dir/pid"
-}
-
-absolute() { mkdir -p "$1" && (cd "$1" && pwd); }
-
 command=${1:-}
 [[ -n $command ]] && shift
 case $command in
@@ -149,5 +105,5 @@ case $command in
     curl --silent --show-error --fail --noproxy '*' --aws-sigv4 aws:amz:us-east-1:s3 --user inlet:inlet-secret \
       --request PUT "$(address "$dir")/${2:?NAME}"
     ;;
-  *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) usage ;;
 esac

@@ -195,7 +195,7 @@ delta_shim_error* delta_shim_store_tables(delta_shim_store* store, char** tables
 /* An object that is gone already is no error. */
 delta_shim_error* delta_shim_store_delete(delta_shim_store* store, const char* name, size_t name_length);
 
-/* A small object: {"text":"…","tag":"…","modified":ms}, or null where none is. */
+/* A small object: {"text":"…","tag":"…"}, or null where none is. */
 delta_shim_error* delta_shim_store_get(delta_shim_store* store, const char* name, size_t name_length, char** found);
 
 /* Puts a small object: where none stands (`tag` empty), or where what stands still has `tag`. COMMITTED writes its new

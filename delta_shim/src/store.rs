@@ -78,8 +78,6 @@ pub struct Listed {
 pub struct Small {
     pub text: String,
     pub tag: String,
-    /// The store's clock: when it was written. Milliseconds.
-    pub modified: i64,
 }
 
 pub enum Placed {
@@ -454,7 +452,6 @@ impl Store {
         Ok(found.map(|(bytes, meta)| Small {
             text: String::from_utf8_lossy(&bytes).into_owned(),
             tag: tag_text(meta.e_tag, meta.version),
-            modified: meta.last_modified.timestamp_millis(),
         }))
     }
 

@@ -704,14 +704,8 @@ impl Table {
     }
 
     pub fn history_line(&self, version: u64) -> Result<HistoryLine> {
-        let name = log_files::commit_name(version);
-        let Some(content) = self.log().read(&name)? else {
-            return Err(ShimError::new(
-                Class::NotFound,
-                format!("version {version} of {} is not in the log", self.at().place),
-            ));
-        };
-        let summary = actions::parse_commit(&self.log().place_of(&name), &content.bytes)?;
+        let (place, content) = self.commit_file(version)?;
+        let summary = actions::parse_commit(&place, &content.bytes)?;
         Ok(HistoryLine {
             version,
             timestamp: summary.timestamp().unwrap_or(content.modified_ms),
@@ -723,14 +717,20 @@ impl Table {
     }
 
     pub fn changes(&self, version: u64) -> Result<actions::Changes> {
+        let (place, content) = self.commit_file(version)?;
+        actions::parse_changes(&place, &content.bytes)
+    }
+
+    /// Where it stands, for messages, and what is in it.
+    fn commit_file(&self, version: u64) -> Result<(String, Content)> {
         let name = log_files::commit_name(version);
-        let Some(content) = self.log().read(&name)? else {
-            return Err(ShimError::new(
+        match self.log().read(&name)? {
+            Some(content) => Ok((self.log().place_of(&name), content)),
+            None => Err(ShimError::new(
                 Class::NotFound,
                 format!("version {version} of {} is not in the log", self.at().place),
-            ));
-        };
-        actions::parse_changes(&self.log().place_of(&name), &content.bytes)
+            )),
+        }
     }
 
     pub fn files(&self, version: u64) -> Result<Vec<DataFile>> {

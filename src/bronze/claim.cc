@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 
 #include "base/fault_point.h"
+#include "base/host_name.h"
 #include "base/json.h"
 #include "lake/files_select.h"
 
@@ -13,11 +13,7 @@ namespace inlet::bronze {
 namespace {
 
 // Who committed, for people who read the log.
-std::map<std::string, std::string> owner_info() {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  return {{"host", host.data()}, {"pid", std::to_string(getpid())}};
-}
+std::map<std::string, std::string> owner_info() { return {{"host", host_name()}, {"pid", std::to_string(getpid())}}; }
 
 Status fenced(const TopicPartition& partition, std::int64_t own, std::int64_t current) {
   return Status(StatusCode::kFenced, "claim.superseded", "another process has taken this partition over")

@@ -163,7 +163,7 @@ Result<LateApplied> LateTable::apply(const Clock& clock, const std::function<boo
     INLET_ASSIGN_OR_RETURN(const auto view, look());
     INLET_ASSIGN_OR_RETURN(const auto adds, write_pending(view, clock.now()));
     if (adds.empty()) return LateApplied{};
-    INLET_RETURN_IF_ERROR(lake_->sync_files(bronze_->directory(), adds));
+    INLET_RETURN_IF_ERROR(lake::sync_files(*bronze_->data_files(), adds));
     const auto plan = [&](const lake::Snapshot& snapshot) -> Result<lake::Commit> {
       if (late_applied(snapshot, config_.name) != view.applied_version) {
         return Status(StatusCode::kConflict, std::string(kOvertaken), "late rows are being applied by another process");

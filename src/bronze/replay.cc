@@ -287,7 +287,7 @@ Result<ReplayResult> try_replay(Tables& tables, const config::PipelineConfig& co
   for (const auto& [partition, count] : rewriter.replayed_rows) result.replayed += count;
   result.rejected_by_reason = rewriter.rejected;
   if (options.dry_run || rewriter.adds.empty()) return result;
-  INLET_RETURN_IF_ERROR(tables.lake->sync_files(tables.bronze->directory(), rewriter.adds));
+  INLET_RETURN_IF_ERROR(lake::sync_files(*tables.bronze->data_files(), rewriter.adds));
 
   ReplayBasis basis;
   basis.replays = look.bronze->transaction(replays_id(config.name)).value_or(0);

@@ -91,10 +91,14 @@ Status SharedTable::check_unmoved(const lake::Snapshot& snapshot) const {
   return Status::ok();
 }
 
-Result<Tables> Tables::open(const config::PipelineConfig& config, NewColumns new_columns) {
+Result<Tables> Tables::open(const config::PipelineConfig& config, NewColumns new_columns,
+                            std::unique_ptr<lake::Lake> lake) {
   Tables tables;
   tables.new_columns_ = new_columns;
-  INLET_ASSIGN_OR_RETURN(tables.lake, lake::open_lake(config.lake, config.storage));
+  tables.lake = std::move(lake);
+  if (!tables.lake) {
+    INLET_ASSIGN_OR_RETURN(tables.lake, lake::open_lake(config.lake, config.storage));
+  }
   const auto open_one = [&](lake::TableDefinition definition) -> Result<std::unique_ptr<SharedTable>> {
     INLET_ASSIGN_OR_RETURN(auto table, new_columns == NewColumns::kAdd ? lake::open_or_evolve(*tables.lake, definition)
                                                                        : tables.lake->open_or_create(definition));

@@ -62,7 +62,9 @@ struct Tables {
   std::unique_ptr<SharedTable> quarantine;
   std::unique_ptr<SharedTable> late;  // there when the pipeline diverts, or once it was found
 
-  static Result<Tables> open(const config::PipelineConfig& config, NewColumns new_columns = NewColumns::kRefuse);
+  /// `lake`: that of `config`, where it is open already.
+  static Result<Tables> open(const config::PipelineConfig& config, NewColumns new_columns = NewColumns::kRefuse,
+                             std::unique_ptr<lake::Lake> lake = nullptr);
 
   /// Looks for a late table that is not known yet: rows that another process diverted are decided, whatever this one
   /// does with late rows. Called at every claim, by the source thread; where the pipeline diverts it changes nothing.

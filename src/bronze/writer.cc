@@ -149,7 +149,7 @@ Status Writer::write_rejects(const Batch& batch, const Epochs& epochs, Timestamp
   INLET_ASSIGN_OR_RETURN(
       auto adds, write_parquet(*tables_.quarantine, quarantine_definition_, {schema, pointers},
                                "SELECT *, " + timestamp_literal(now) + " AS quarantined_at FROM inlet_chunks()", now));
-  INLET_RETURN_IF_ERROR(lake::sync_files_until(*tables_.lake, tables_.quarantine->directory(), adds, should_stop));
+  INLET_RETURN_IF_ERROR(lake::sync_files_until(*tables_.quarantine->data_files(), adds, should_stop));
   INLET_FAULT_POINT("bronze.before_quarantine_commit");
   INLET_RETURN_IF_ERROR(commit_decided(*tables_.quarantine, adds, batch, epochs, should_stop));
   INLET_FAULT_POINT("bronze.after_quarantine_commit");
@@ -166,7 +166,7 @@ Status Writer::write_diverted(const Batch& batch, const Epochs& epochs, Timestam
                                "SELECT * EXCLUDE (max_event_time), " + time + " AS date_ingestion, max_event_time, " +
                                    time + " AS diverted_at FROM inlet_chunks()",
                                now));
-  INLET_RETURN_IF_ERROR(lake::sync_files_until(*tables_.lake, tables_.late->directory(), adds, should_stop));
+  INLET_RETURN_IF_ERROR(lake::sync_files_until(*tables_.late->data_files(), adds, should_stop));
   INLET_FAULT_POINT("bronze.before_late_commit");
   INLET_RETURN_IF_ERROR(commit_decided(*tables_.late, adds, batch, epochs, should_stop));
   INLET_FAULT_POINT("bronze.after_late_commit");
@@ -247,8 +247,7 @@ Result<WriteResult> Writer::write(Batch& batch, const Epochs& epochs, const std:
     result.bytes += add.bytes;
   }
   result.files = static_cast<std::int64_t>(adds.size());
-  if (!adds.empty())
-    INLET_RETURN_IF_ERROR(lake::sync_files_until(*tables_.lake, tables_.bronze->directory(), adds, should_stop));
+  if (!adds.empty()) INLET_RETURN_IF_ERROR(lake::sync_files_until(*tables_.bronze->data_files(), adds, should_stop));
 
   const auto plan = [&](const lake::Snapshot& snapshot) -> Result<lake::Commit> {
     auto commit = start_commit(config_.name, adds);

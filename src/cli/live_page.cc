@@ -12,8 +12,9 @@
 #include "base/log.h"
 #include "bronze/markers.h"
 #include "bronze/tables.h"
-#include "lake/compaction.h"
 #include "lake/file_statistics.h"
+#include "pipeline/maintenance.h"
+#include "pipeline/source_look.h"
 #include "pipeline/status.h"
 
 namespace inlet::cli {
@@ -78,17 +79,11 @@ std::int64_t open_files() {
   return error ? 0 : std::distance(begin(files), end(files));
 }
 
-serve::LiveMaintenance live_maintenance(const pipeline::MaintenanceStatus& done) {
+serve::LiveMaintenance live_maintenance(const pipeline::MaintenanceStatus& maintenance) {
   serve::LiveMaintenance shown;
-  shown.compactions = done.compactions;
-  shown.removed_files = done.removed_files;
-  shown.added_files = done.added_files;
-  shown.rewritten_bytes = done.rewritten_bytes;
-  shown.vacuumed_files = done.vacuumed_files;
-  shown.vacuumed_bytes = done.vacuumed_bytes;
-  shown.cleaned_log_files = done.cleaned_log_files;
-  shown.cpu_seconds = std::chrono::duration<double>(done.worked).count();
-  for (const auto& [table, problem] : done.problems) shown.problems.emplace_back(table, problem.to_line());
+  shown.done = maintenance.done;
+  shown.cpu_seconds = std::chrono::duration<double>(maintenance.worked).count();
+  for (const auto& [table, problem] : maintenance.problems) shown.problems.emplace_back(table, problem.to_line());
   return shown;
 }
 
@@ -290,14 +285,11 @@ void LivePage::look_at_source() {
 void LivePage::count_files(const lake::Snapshot& snapshot, TableLook& look) {
   const auto began = clock_.steady_now();
   if (const auto files = snapshot.files(); files.is_ok()) {
-    look.shown.files = static_cast<std::int64_t>(files->size());
-    look.shown.bytes = 0;
-    look.shown.small_files = 0;
+    const auto sizes = pipeline::file_sizes(look.shown.name, *files, config_.maintenance.file_size);
+    look.shown.files = sizes.files;
+    look.shown.bytes = sizes.bytes;
+    look.shown.small_files = sizes.small_files;
     look.shown.rows = lake::recorded_rows(*files);
-    for (const auto& file : *files) {
-      look.shown.bytes += file.bytes;
-      if (!lake::is_large_enough(file, config_.maintenance.file_size)) look.shown.small_files += 1;
-    }
     look.counted = look.shown.version;
   }
   const auto ended = clock_.steady_now();
@@ -305,13 +297,9 @@ void LivePage::count_files(const lake::Snapshot& snapshot, TableLook& look) {
 }
 
 void LivePage::look_at_tables(lake::Lake& lake, std::map<std::string, TableLook>& looks) {
-  std::vector<std::string> names{config_.bronze.table, config_.quarantine.table};
-  if (!config_.late.table.empty()) names.push_back(config_.late.table);
-  for (const auto& view : config_.views) names.push_back(view.table);
-
   std::vector<serve::LiveTable> tables;
   lake::SnapshotPtr bronze;
-  for (const auto& name : names) {
+  for (const auto& name : pipeline::maintained_tables(config_)) {
     TableLook& look = looks[name];
     if (!look.table) {
       auto opened = lake.open(name);

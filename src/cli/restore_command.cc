@@ -14,7 +14,7 @@
 #include "cli/tables_command.h"
 #include "lake/lock.h"
 #include "lake/restore.h"
-#include "pipeline/source_reach.h"
+#include "pipeline/source_look.h"
 #include "query/moment.h"
 
 namespace inlet::cli {

@@ -47,14 +47,14 @@ Json maintenance_json(const pipeline::MaintenanceStatus& maintenance) {
   Json problems = Json::object();
   for (const auto& [table, problem] : maintenance.problems) problems[table] = problem.to_line();
   return {{"rounds", maintenance.rounds},
-          {"compactions", maintenance.compactions},
+          {"compactions", maintenance.done.compactions},
           {"given_up", maintenance.given_up},
-          {"removed_files", maintenance.removed_files},
-          {"added_files", maintenance.added_files},
-          {"rewritten_bytes", maintenance.rewritten_bytes},
-          {"vacuumed_files", maintenance.vacuumed_files},
-          {"vacuumed_bytes", maintenance.vacuumed_bytes},
-          {"cleaned_log_files", maintenance.cleaned_log_files},
+          {"removed_files", maintenance.done.removed_files},
+          {"added_files", maintenance.done.added_files},
+          {"rewritten_bytes", maintenance.done.rewritten_bytes},
+          {"vacuumed_files", maintenance.done.vacuumed_files},
+          {"vacuumed_bytes", maintenance.done.vacuumed_bytes},
+          {"cleaned_log_files", maintenance.done.cleaned_log_files},
           {"cpu_seconds", std::chrono::duration<double>(maintenance.worked).count()},
           {"problems", problems}};
 }

@@ -15,6 +15,7 @@
 #include "config/units.h"
 #include "decode/expectations.h"
 #include "duck/database.h"
+#include "pipeline/source_look.h"
 #include "pipeline/status.h"
 #include "serve/panel_check.h"
 #include "source/kafka_source.h"

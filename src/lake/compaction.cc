@@ -37,9 +37,8 @@ struct Rewritten {
 
 class Compaction {
  public:
-  Compaction(Lake& lake, Table& table, std::int64_t target_bytes, duck::Connection& connection,
-             duck::FileValues& file_values)
-      : lake_(lake), table_(table), target_bytes_(target_bytes), file_values_(file_values), connection_(connection) {}
+  Compaction(Table& table, std::int64_t target_bytes, duck::Connection& connection, duck::FileValues& file_values)
+      : table_(table), target_bytes_(target_bytes), file_values_(file_values), connection_(connection) {}
 
   Result<CompactionResult> run(const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
                                const std::function<void(const CompactionProgress&)>& on_progress,
@@ -112,7 +111,7 @@ class Compaction {
           .at(table_.location() + "/" + rewritten.group.files.front().path)
           .fix("nothing was changed; `verify` says which rows are not what they should be");
     }
-    if (!rewritten.adds.empty()) INLET_RETURN_IF_ERROR(lake_.sync_files(table_.directory(), rewritten.adds));
+    if (!rewritten.adds.empty()) INLET_RETURN_IF_ERROR(sync_files(*table_.data_files(), rewritten.adds));
     return rewritten;
   }
 
@@ -225,7 +224,6 @@ class Compaction {
     }
   }
 
-  Lake& lake_;
   Table& table_;
   const std::int64_t target_bytes_;
   duck::FileValues& file_values_;
@@ -377,7 +375,7 @@ std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files,
   return groups;
 }
 
-Result<CompactionResult> compact(Lake& lake, Table& table, const CompactionOptions& options,
+Result<CompactionResult> compact(Table& table, const CompactionOptions& options,
                                  const std::function<void(const CompactionProgress&)>& on_progress,
                                  const std::function<bool()>& should_stop) {
   INLET_ASSIGN_OR_RETURN(const auto snapshot, table.refresh());
@@ -395,7 +393,7 @@ Result<CompactionResult> compact(Lake& lake, Table& table, const CompactionOptio
   }
   if (groups.empty()) return result;
   INLET_ASSIGN_OR_RETURN(auto compactor, Compactor::open(options.threads, options.memory_limit_bytes));
-  return compactor.run(lake, table, snapshot, std::move(groups), options.target_bytes, on_progress, should_stop);
+  return compactor.run(table, snapshot, std::move(groups), options.target_bytes, on_progress, should_stop);
 }
 
 Result<Compactor> Compactor::open(int threads, std::int64_t memory_limit_bytes) {
@@ -407,11 +405,11 @@ Result<Compactor> Compactor::open(int threads, std::int64_t memory_limit_bytes) 
   return compactor;
 }
 
-Result<CompactionResult> Compactor::run(Lake& lake, Table& table, const SnapshotPtr& snapshot,
-                                        std::vector<CompactionGroup> groups, std::int64_t target_bytes,
+Result<CompactionResult> Compactor::run(Table& table, const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
+                                        std::int64_t target_bytes,
                                         const std::function<void(const CompactionProgress&)>& on_progress,
                                         const std::function<bool()>& should_stop) {
-  return Compaction(lake, table, target_bytes, connection_, *file_values_)
+  return Compaction(table, target_bytes, connection_, *file_values_)
       .run(snapshot, std::move(groups), on_progress, should_stop);
 }
 

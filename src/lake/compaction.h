@@ -85,8 +85,8 @@ class Compactor {
 
   /// Brings together `groups` of live files of `snapshot`, a commit for every `target_bytes` of them. Ends early, with
   /// what is committed, when `should_stop` says so. Errors as compact().
-  Result<CompactionResult> run(Lake& lake, Table& table, const SnapshotPtr& snapshot,
-                               std::vector<CompactionGroup> groups, std::int64_t target_bytes,
+  Result<CompactionResult> run(Table& table, const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
+                               std::int64_t target_bytes,
                                const std::function<void(const CompactionProgress&)>& on_progress,
                                const std::function<bool()>& should_stop);
 
@@ -105,7 +105,7 @@ class Compactor {
 /// Brings the files of the newest snapshot together, a commit for every target's worth of rows. Ends early, with what
 /// is committed, when `should_stop` says so. Errors: those of reading, writing and Table::commit; Corruption when the
 /// files do not hold the rows that the log says they do, with nothing of that group committed.
-Result<CompactionResult> compact(Lake& lake, Table& table, const CompactionOptions& options,
+Result<CompactionResult> compact(Table& table, const CompactionOptions& options,
                                  const std::function<void(const CompactionProgress&)>& on_progress,
                                  const std::function<bool()>& should_stop);
 

@@ -26,9 +26,7 @@ class LocalDataFiles final : public DataFiles {
   const std::string& directory() const override { return directory_; }
 
   Result<HeldFiles> hold(const std::vector<LiveFile>& files) const override {
-    for (const auto& file : files) {
-      if (!file.digest.empty()) INLET_RETURN_IF_ERROR(check_file(absolute_path(directory_, file.path), file));
-    }
+    for (const auto& file : files) INLET_RETURN_IF_ERROR(check_file(absolute_path(directory_, file.path), file));
     return HeldFiles();
   }
 

@@ -16,6 +16,7 @@
 #include <iterator>
 #include <unordered_set>
 
+#include "base/fnv.h"
 #include "base/log.h"
 #include "lake/durable_files.h"
 
@@ -31,7 +32,6 @@ constexpr std::time_t kTemporaryLifetime = 3600;
 constexpr std::int64_t kRoomOfTen = 9;
 // Other processes put files here too: looked again after this share of the limit came in.
 constexpr std::int64_t kLooksPerLimit = 16;
-constexpr std::size_t kHashDigits = 16;
 
 class OpenFile {
  public:
@@ -137,16 +137,6 @@ std::unordered_set<std::string> held(const std::string& holds) {
   return paths;
 }
 
-std::string hash_of(const std::string& text) {
-  // FNV-1a: the name of a directory, not a secret.
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  std::string digits(kHashDigits, '0');
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, hash >>= 4U)
-    *digit = "0123456789abcdef"[hash & 15U];
-  return digits;
-}
-
 }  // namespace
 
 std::string cache_directory(const std::string& cache, const std::string& url, const std::string& endpoint) {
@@ -162,7 +152,7 @@ std::string cache_directory(const std::string& cache, const std::string& url, co
   }
   std::string bucket = url.substr(url.find("://") + 3);
   bucket = bucket.substr(0, bucket.find_first_of("/@"));
-  return root + "/" + bucket + "-" + hash_of(url + "\n" + endpoint);
+  return root + "/" + bucket + "-" + hexadecimal(fnv(url + "\n" + endpoint));
 }
 
 FileCache::FileCache(std::string directory, std::string files, std::int64_t most_bytes)

@@ -41,6 +41,7 @@ class Remembered {
 }  // namespace
 
 Status check_file(const std::string& path, const LiveFile& file) {
+  if (file.digest.empty()) return Status::ok();
   static Remembered remembered;
   struct stat there {};
   if (::stat(path.c_str(), &there) != 0) return errno == ENOENT ? Status::ok() : io_error("look at " + path, errno);

@@ -93,16 +93,6 @@ class DeltaLake : public Lake {
     return std::unique_ptr<Table>(std::move(table));
   }
 
-  Status sync_files(const std::string& table_directory, const std::vector<AddFile>& files) override {
-    INLET_FAULT_POINT("lake.before_sync_files");
-    std::vector<std::string> paths;
-    paths.reserve(files.size());
-    for (const auto& file : files) paths.push_back(file.path);
-    INLET_RETURN_IF_ERROR(data_files_of(table_directory.substr(root().size() + 1))->keep(paths));
-    INLET_FAULT_POINT("lake.after_sync_files");
-    return Status::ok();
-  }
-
  private:
   virtual TablePlace place_of(const std::string& name) const = 0;
   virtual std::shared_ptr<const DataFiles> data_files_of(const std::string& name) const = 0;
@@ -190,10 +180,20 @@ Status check_writable(const std::string& root) {
 
 }  // namespace
 
-Status sync_files_until(Lake& lake, const std::string& table_directory, const std::vector<AddFile>& files,
+Status sync_files(const DataFiles& table, const std::vector<AddFile>& files) {
+  INLET_FAULT_POINT("lake.before_sync_files");
+  std::vector<std::string> paths;
+  paths.reserve(files.size());
+  for (const auto& file : files) paths.push_back(file.path);
+  INLET_RETURN_IF_ERROR(table.keep(paths));
+  INLET_FAULT_POINT("lake.after_sync_files");
+  return Status::ok();
+}
+
+Status sync_files_until(const DataFiles& table, const std::vector<AddFile>& files,
                         const std::function<bool()>& should_stop) {
   for (auto pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
-    auto status = lake.sync_files(table_directory, files);
+    auto status = sync_files(table, files);
     if (status.code() != StatusCode::kTransient) return status;
     log::warn("lake", "the files of a batch could not be put into the store, and are put again: {}", status.to_line());
     for (auto waited = std::chrono::milliseconds(0); waited < pause && !should_stop(); waited += kTick)

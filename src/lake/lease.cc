@@ -226,7 +226,7 @@ Lease::~Lease() { keeper_->stop(); }
 
 Result<std::unique_ptr<Lease>> Lease::acquire(std::shared_ptr<const ObjectStore> store, const std::string& key,
                                               milliseconds duration, const std::string& what) {
-  LeaseText text{new_uuid(), ::getpid(), host_name(), this_machine(), utc_now(), 0};
+  LeaseText text{new_uuid(), ::getpid(), holder_host(), this_machine(), utc_now(), 0};
   auto keeper = std::make_unique<Keeper>(std::move(store), key, duration, std::move(text));
   INLET_RETURN_IF_ERROR(keeper->take(what));
   keeper->start();

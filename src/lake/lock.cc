@@ -85,7 +85,7 @@ Result<FileLock> FileLock::acquire(const std::string& directory, const std::stri
     if (error != EWOULDBLOCK) return io_error("lock " + path, error);
     return Status(StatusCode::kTransient, "lake.locked", what).at(path).because("held by " + holder(fd));
   }
-  const auto text = dump_json(Json{{"pid", ::getpid()}, {"host", host_name()}, {"since", utc_now()}}) + "\n";
+  const auto text = dump_json(Json{{"pid", ::getpid()}, {"host", holder_host()}, {"since", utc_now()}}) + "\n";
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     return io_error("write " + path, errno);
   }

@@ -1,10 +1,10 @@
 #include "lake/lock_text.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <chrono>
 #include <ctime>
+
+#include "base/host_name.h"
 
 namespace inlet::lake {
 
@@ -18,9 +18,9 @@ std::string utc_now() {
   return {text.data(), length};
 }
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string("unknown");
+std::string holder_host() {
+  auto name = host_name();
+  return name.empty() ? "unknown" : name;
 }
 
 std::optional<Timestamp> parse_utc(const std::string& text) {

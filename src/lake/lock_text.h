@@ -11,7 +11,7 @@ namespace inlet::lake {
 /// "2026-11-28T13:00:00Z".
 std::string utc_now();
 std::optional<Timestamp> parse_utc(const std::string& text);
-/// "unknown" where the system does not say.
-std::string host_name();
+/// The name of this machine; "unknown" where the system does not say.
+std::string holder_host();
 
 }  // namespace inlet::lake

@@ -116,7 +116,7 @@ class ObjectDataFiles final : public DataFiles {
   static bool is_there(const std::string& path, const LiveFile& file) {
     struct stat found {};
     if (::stat(path.c_str(), &found) != 0) return false;
-    const auto whole = found.st_size == file.bytes && (file.digest.empty() || check_file(path, file).is_ok());
+    const auto whole = found.st_size == file.bytes && check_file(path, file).is_ok();
     if (!whole) log::warn("lake", "{} in the cache is not what was written: it is fetched again", path);
     return whole;
   }

@@ -132,6 +132,11 @@ struct VersionChanges {
   bool changes_definition = false;  // schema, partitioning, properties or protocol
 };
 
+/// Whether every commit after `from` up to `to` has left the rows and the definition of its table as they were, as a
+/// compaction does. False where the log has one of them not any more. Errors: those of `changes`.
+Result<bool> rows_stay(const std::function<Result<VersionChanges>(TableVersion)>& changes, TableVersion from,
+                       TableVersion to);
+
 /// The versions that the log can be replayed to: what was cleaned up lies before.
 struct VersionRange {
   TableVersion oldest;
@@ -228,14 +233,14 @@ class Lake {
   virtual std::shared_ptr<const ObjectStore> object_store() const { return nullptr; }
   /// How long a lock in an object store outlives a process that does not renew it.
   virtual std::chrono::milliseconds lease() const { return std::chrono::seconds(30); }
-
-  /// Makes data files last, before every commit that adds them (rule 8): on local disk they are flushed with the
-  /// directories that hold them, for an object store they are put there. Transient: the store cannot be reached.
-  virtual Status sync_files(const std::string& table_directory, const std::vector<AddFile>& files) = 0;
 };
 
-/// As Lake::sync_files, and again with back-off while that is Transient, until `should_stop` says so (then Cancelled).
-Status sync_files_until(Lake& lake, const std::string& table_directory, const std::vector<AddFile>& files,
+/// Makes files that were written into the table's directory last, before every commit that adds them (rule 8): on local
+/// disk they are flushed with the directories that hold them, for an object store they are put there. Transient: the
+/// store cannot be reached.
+Status sync_files(const DataFiles& table, const std::vector<AddFile>& files);
+/// The same, and again with back-off while it is Transient, until `should_stop` says so (then Cancelled).
+Status sync_files_until(const DataFiles& table, const std::vector<AddFile>& files,
                         const std::function<bool()>& should_stop);
 
 /// `root`: a directory, created if it is not there, or the URL of a place in an object store. Internal: cannot be

@@ -263,15 +263,6 @@ Status Maintenance::compact(Care& care) {
       care.next_quiet_look = now + quiet / 2;
     }
     groups = lake::plan_tiers(files, tiers);
-    auto sizes = file_sizes(care.name, files, config_.file_size);
-    const std::scoped_lock lock(mutex_);
-    const auto shown = std::find_if(status_.tables.begin(), status_.tables.end(),
-                                    [&](const FileSizes& table) { return table.table == care.name; });
-    if (shown == status_.tables.end()) {
-      status_.tables.push_back(std::move(sizes));
-    } else {
-      *shown = std::move(sizes);
-    }
     return Status::ok();
   };
   INLET_RETURN_IF_ERROR(paced(plan));
@@ -282,17 +273,17 @@ Status Maintenance::compact(Care& care) {
       const std::scoped_lock lock(mutex_);
       compactor_.emplace(std::move(compactor));
     }
-    INLET_ASSIGN_OR_RETURN(
-        const auto done, compactor_->run(*lake_, *care.table, snapshot, take_piece(groups), config_.file_size, nullptr,
-                                         [this] { return stopping_.load(); }));
+    INLET_ASSIGN_OR_RETURN(const auto done,
+                           compactor_->run(*care.table, snapshot, take_piece(groups), config_.file_size, nullptr,
+                                           [this] { return stopping_.load(); }));
     INLET_FAULT_POINT("maintenance.after_compaction");
     log::debug("maintenance", "{}: {} files became {}", care.name, done.removed_files, done.added_files);
     const std::scoped_lock lock(mutex_);
-    status_.compactions += done.groups;
     status_.given_up += done.given_up;
-    status_.removed_files += done.removed_files;
-    status_.added_files += done.added_files;
-    status_.rewritten_bytes += done.removed_bytes;
+    status_.done.compactions += done.groups;
+    status_.done.removed_files += done.removed_files;
+    status_.done.added_files += done.added_files;
+    status_.done.rewritten_bytes += done.removed_bytes;
     return Status::ok();
   };
   while (!groups.empty() && !stopping_) INLET_RETURN_IF_ERROR(paced(bring_together));
@@ -314,9 +305,9 @@ Status Maintenance::vacuum(Care& care) {
                                                        [this] { return stopping_.load(); }));
   INLET_FAULT_POINT("maintenance.after_vacuum");
   const std::scoped_lock lock(mutex_);
-  status_.vacuumed_files += done.files;
-  status_.vacuumed_bytes += done.bytes;
-  if (done.log) status_.cleaned_log_files += done.log->removed_files;
+  status_.done.vacuumed_files += done.files;
+  status_.done.vacuumed_bytes += done.bytes;
+  if (done.log) status_.done.cleaned_log_files += done.log->removed_files;
   return Status::ok();
 }
 

@@ -26,6 +26,7 @@
 #include "lake/compaction.h"
 #include "lake/lock.h"
 #include "lake/table.h"
+#include "lake/upkeep_counts.h"
 
 namespace inlet::pipeline {
 
@@ -50,18 +51,11 @@ FileSizes file_sizes(std::string table, const std::vector<lake::LiveFile>& files
 
 /// What has been done by this process; a copy, taken whole.
 struct MaintenanceStatus {
-  bool is_keeper = false;        // false: another process does it, or the first round is not due yet
-  std::int64_t rounds = 0;       // over all tables
-  std::int64_t compactions = 0;  // groups of files brought together
-  std::int64_t given_up = 0;     // of them, because another writer had removed a file
-  std::int64_t removed_files = 0;
-  std::int64_t added_files = 0;
-  std::int64_t rewritten_bytes = 0;
-  std::int64_t vacuumed_files = 0;
-  std::int64_t vacuumed_bytes = 0;
-  std::int64_t cleaned_log_files = 0;
+  bool is_keeper = false;     // false: another process does it, or the first round is not due yet
+  std::int64_t rounds = 0;    // over all tables
+  std::int64_t given_up = 0;  // groups of files that were not brought together: another writer had removed one
+  lake::UpkeepCounts done;
   std::chrono::nanoseconds worked{0};      // of a core
-  std::vector<FileSizes> tables;           // as last looked at
   std::map<std::string, Status> problems;  // by table: what the last try at it ended with
 };
 

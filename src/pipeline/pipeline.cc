@@ -92,13 +92,13 @@ class Pipeline::Run {
     INLET_ASSIGN_OR_RETURN(auto claim_connection, run->database_->connect());
     INLET_ASSIGN_OR_RETURN(auto write_connection, run->database_->connect());
     INLET_RETURN_IF_ERROR(decode::check_expectations(config, claim_connection));
+    INLET_ASSIGN_OR_RETURN(auto lake, lake::open_lake(config.lake, config.storage));
     // The lock first: a process that is not to run must not change the tables under one that does.
     if (lock_is_wanted(source)) {
-      INLET_ASSIGN_OR_RETURN(const auto lake, lake::open_lake(config.lake, config.storage));
       INLET_ASSIGN_OR_RETURN(auto lock, lake::PipelineLock::acquire(*lake, config.name));
       run->lock_.emplace(std::move(lock));
     }
-    INLET_ASSIGN_OR_RETURN(run->tables_, bronze::Tables::open(config, bronze::NewColumns::kAdd));
+    INLET_ASSIGN_OR_RETURN(run->tables_, bronze::Tables::open(config, bronze::NewColumns::kAdd, std::move(lake)));
     std::vector<decode::Expectations> expectations;
     for (int i = 0; !config.expectations.empty() && i < config.resources.decode_threads; ++i) {
       INLET_ASSIGN_OR_RETURN(auto connection, run->database_->connect());

@@ -5,8 +5,7 @@
 #include <set>
 
 #include "bronze/markers.h"
-#include "pipeline/pipeline.h"
-#include "source/kafka_source.h"
+#include "pipeline/source_look.h"
 #include "views/publisher.h"
 #include "views/state_files.h"
 
@@ -16,31 +15,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kPublishesLookedAt = 64;
-constexpr std::chrono::seconds kSourcePatience{5};
 constexpr std::size_t kCommitsLookedAt = 400;
 constexpr std::chrono::seconds kRateWindow{60};
-
-// Takes down what the source says it has, and begins at the end: nothing is read.
-class BoundsListener final : public source::Listener {
- public:
-  explicit BoundsListener(source::Source& source) : source_(source) {}
-
-  Result<std::vector<source::Assignment>> on_assigned(std::span<const TopicPartition> partitions) override {
-    std::vector<source::Assignment> assignments;
-    for (const auto& partition : partitions) {
-      INLET_ASSIGN_OR_RETURN(const auto available, source_.bounds(partition));
-      bounds[partition] = available;
-      assignments.push_back({partition, {}, available.begin});
-    }
-    return assignments;
-  }
-  void on_revoked(std::span<const TopicPartition> /*partitions*/) override {}
-
-  std::map<TopicPartition, source::OffsetBounds> bounds;
-
- private:
-  source::Source& source_;
-};
 
 std::int64_t number_or_zero(const std::map<std::string, std::string>& values, const std::string& name) {
   const auto found = values.find(name);
@@ -118,34 +94,6 @@ std::optional<std::int64_t> PartitionStatus::lag() const {
   if (!available || available->end == source::OffsetBounds::kEndless) return std::nullopt;
   const Offset position = committed ? committed->next() : available->begin;
   return std::max<std::int64_t>(0, available->end.value - std::max(position, available->begin).value);
-}
-
-Result<std::map<TopicPartition, source::OffsetBounds>> source_bounds(const config::PipelineConfig& config,
-                                                                     const Clock& clock) {
-  if (config.source.kind == config::SourceKind::kKafka) {
-    INLET_ASSIGN_OR_RETURN(const auto probe, source::probe_kafka(config.source, kSourcePatience));
-    if (!probe.reachable) {
-      return Status(StatusCode::kUnavailable, "kafka.unreachable", "no broker answers")
-          .at(config.source.kafka.bootstrap_servers)
-          .because(probe.unreachable_reason);
-    }
-    INLET_RETURN_IF_ERROR(probe.topic);
-    std::map<TopicPartition, source::OffsetBounds> bounds;
-    for (std::size_t number = 0; number < probe.partitions.size(); ++number) {
-      bounds[{"kafka:" + config.source.kafka.topic, static_cast<std::int32_t>(number)}] = probe.partitions[number];
-    }
-    return bounds;
-  }
-  if (config.source.kind == config::SourceKind::kFile && config.source.file.path == "-") {
-    return std::map<TopicPartition, source::OffsetBounds>{};  // to look at stdin is to consume it
-  }
-  const auto source = make_source(config);
-  BoundsListener listener(*source);
-  source::OpenOptions options;
-  options.clock = &clock;
-  INLET_RETURN_IF_ERROR(source->open(listener, options));
-  source->close();
-  return listener.bounds;
 }
 
 Result<PipelineStatus> read_status(const config::PipelineConfig& config, const Clock& clock) {

@@ -59,8 +59,4 @@ struct PipelineStatus {
 /// InvalidArgument, Internal: the lake cannot be read. A source that is away is not an error (see source_problem).
 Result<PipelineStatus> read_status(const config::PipelineConfig& config, const Clock& clock = Clock::system());
 
-/// What the source has, by partition. Joins no group and reads no record.
-Result<std::map<TopicPartition, source::OffsetBounds>> source_bounds(const config::PipelineConfig& config,
-                                                                     const Clock& clock);
-
 }  // namespace inlet::pipeline

@@ -55,6 +55,9 @@ class Diff {
     drop_common(after_.files, files_before);
     INLET_RETURN_IF_ERROR(lake::check_files_are_there(table_, from, before_.files));
     INLET_RETURN_IF_ERROR(lake::check_files_are_there(table_, to, after_.files));
+    for (auto* side : {&before_, &after_}) {
+      INLET_ASSIGN_OR_RETURN(side->held, table_.data_files()->hold(side->files));
+    }
     INLET_RETURN_IF_ERROR(choose_columns());
 
     TableDiff diff;
@@ -75,7 +78,6 @@ class Diff {
     Side side;
     INLET_ASSIGN_OR_RETURN(side.snapshot, table_.snapshot_at(version));
     INLET_ASSIGN_OR_RETURN(side.files, side.snapshot->files());
-    INLET_ASSIGN_OR_RETURN(side.held, table_.data_files()->hold(side.files));
     return side;
   }
 

@@ -1,15 +1,13 @@
 #include "serve/access.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <boost/asio/ip/address.hpp>
 #include <cctype>
 #include <charconv>
 #include <fstream>
 #include <utility>
 
+#include "base/host_name.h"
 #include "base/letter_case.h"
 
 namespace inlet::serve {
@@ -65,11 +63,6 @@ bool is_ip_address(const std::string& host) {
   return !error;
 }
 
-std::string machine_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? lower_case(name.data()) : std::string();
-}
-
 }  // namespace
 
 AccessRules::AccessRules(config::ListenAddress address, std::optional<std::string> token)
@@ -86,7 +79,7 @@ Status AccessRules::check_host(std::string_view host) const {
   if (is_port && (is_own_name || is_loopback_name)) return Status::ok();
   // Behind a proxy, or on all addresses, the names this server goes by are not known to it; there is a token then.
   if (!address_.is_loopback &&
-      (is_ip_address(parsed->host) || parsed->host == "localhost" || parsed->host == machine_name())) {
+      (is_ip_address(parsed->host) || parsed->host == "localhost" || parsed->host == lower_case(host_name()))) {
     return Status::ok();
   }
   return Status(StatusCode::kInvalidArgument, "http.wrong_host", "this server does not go by that name")

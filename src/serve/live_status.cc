@@ -63,13 +63,13 @@ Json table_json(const LiveTable& table) {
 Json maintenance_json(const LiveMaintenance& maintenance) {
   Json problems = Json::array();
   for (const auto& [table, problem] : maintenance.problems) problems.push_back({{"table", table}, {"error", problem}});
-  return Json{{"compactions", exact_integer(maintenance.compactions)},
-              {"removed_files", exact_integer(maintenance.removed_files)},
-              {"added_files", exact_integer(maintenance.added_files)},
-              {"rewritten_bytes", exact_integer(maintenance.rewritten_bytes)},
-              {"vacuumed_files", exact_integer(maintenance.vacuumed_files)},
-              {"vacuumed_bytes", exact_integer(maintenance.vacuumed_bytes)},
-              {"cleaned_log_files", exact_integer(maintenance.cleaned_log_files)},
+  return Json{{"compactions", exact_integer(maintenance.done.compactions)},
+              {"removed_files", exact_integer(maintenance.done.removed_files)},
+              {"added_files", exact_integer(maintenance.done.added_files)},
+              {"rewritten_bytes", exact_integer(maintenance.done.rewritten_bytes)},
+              {"vacuumed_files", exact_integer(maintenance.done.vacuumed_files)},
+              {"vacuumed_bytes", exact_integer(maintenance.done.vacuumed_bytes)},
+              {"cleaned_log_files", exact_integer(maintenance.done.cleaned_log_files)},
               {"cpu_s", maintenance.cpu_seconds},
               {"problems", std::move(problems)}};
 }

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/status.h"
+#include "lake/upkeep_counts.h"
 #include "views/view_keeper.h"
 
 namespace inlet::serve {
@@ -35,13 +36,7 @@ struct LiveTable {
 
 /// What this process has done for the tables beside the flow.
 struct LiveMaintenance {
-  std::int64_t compactions = 0;  // groups of small files brought together
-  std::int64_t removed_files = 0;
-  std::int64_t added_files = 0;
-  std::int64_t rewritten_bytes = 0;
-  std::int64_t vacuumed_files = 0;
-  std::int64_t vacuumed_bytes = 0;
-  std::int64_t cleaned_log_files = 0;
+  lake::UpkeepCounts done;
   double cpu_seconds = 0;
   std::vector<std::pair<std::string, std::string>> problems;  // of tables, with what the last try ended with
 };

@@ -156,7 +156,7 @@ void add_views(Scrape& scrape, const LiveStatus& status) {
 }
 
 void add_maintenance(Scrape& scrape, const LiveStatus& status) {
-  const auto& done = status.maintenance;
+  const auto& done = status.maintenance.done;
   scrape.gauge("inlet_objective_freshness_seconds", "The freshness that the pipeline file asks for");
   scrape.sample(seconds(status.freshness_objective));
   scrape.gauge("inlet_objective_file_bytes", "The size of files that the pipeline file asks for");
@@ -176,9 +176,9 @@ void add_maintenance(Scrape& scrape, const LiveStatus& status) {
   scrape.counter("inlet_maintenance_cleaned_log_files_total", "Files of logs that were cleaned up");
   scrape.sample(done.cleaned_log_files);
   scrape.counter("inlet_maintenance_cpu_seconds_total", "Time of a core spent on maintenance");
-  scrape.sample(done.cpu_seconds);
+  scrape.sample(status.maintenance.cpu_seconds);
   scrape.gauge("inlet_maintenance_failing_tables", "Tables whose maintenance failed the last time");
-  scrape.sample(static_cast<std::int64_t>(done.problems.size()));
+  scrape.sample(static_cast<std::int64_t>(status.maintenance.problems.size()));
 }
 
 void add_process(Scrape& scrape, const LiveStatus& status) {

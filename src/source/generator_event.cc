@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/fnv.h"
 #include "base/json.h"
 
 namespace inlet::source {
@@ -130,26 +131,18 @@ std::optional<std::int64_t> parse_instant(std::string_view text) {
 class ShapeHash {
  public:
   void add(std::string_view part) {
-    for (const char byte : part) step(static_cast<unsigned char>(byte));
+    hash_ = fnv(part, hash_);
     add(static_cast<std::int64_t>(part.size()));
   }
   void add(std::int64_t number) {
-    for (unsigned shift = 0; shift < 64; shift += 8) step((static_cast<std::uint64_t>(number) >> shift) & 0xffU);
+    for (unsigned shift = 0; shift < 64; shift += 8)
+      hash_ = fnv_step(hash_, (static_cast<std::uint64_t>(number) >> shift) & 0xffU);
   }
   std::uint64_t value() const { return hash_; }
 
  private:
-  void step(std::uint64_t byte) { hash_ = (hash_ ^ byte) * 1099511628211ULL; }
-  std::uint64_t hash_ = 14695981039346656037ULL;
+  std::uint64_t hash_ = kFnvOffset;
 };
-
-std::string hexadecimal(std::uint64_t value) {
-  std::string text(16, '0');
-  for (auto digit = text.rbegin(); digit != text.rend(); ++digit, value >>= 4U) {
-    *digit = "0123456789abcdef"[value & 15U];
-  }
-  return text;
-}
 
 /// A piece of Plan::texts.
 struct Piece {

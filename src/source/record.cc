@@ -1,5 +1,4 @@
-#include <algorithm>
-
+#include "base/fnv.h"
 #include "source/source.h"
 
 namespace inlet::source {
@@ -27,14 +26,8 @@ RecordBatch RecordBatch::split_off(std::size_t count) {
 
 std::uint64_t record_fingerprint(const Record& record) {
   if (record.is_tombstone) return 0;
-  constexpr std::uint64_t kFnvOffset = 14695981039346656037ULL;
-  constexpr std::uint64_t kFnvPrime = 1099511628211ULL;
   constexpr std::size_t kHashedBytes = 4096;
-  std::uint64_t hash = kFnvOffset;
-  for (const char byte : record.value.substr(0, std::min(record.value.size(), kHashedBytes))) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * kFnvPrime;
-  }
-  hash = (hash ^ record.value.size()) * kFnvPrime;
+  const std::uint64_t hash = fnv_step(fnv(record.value.substr(0, kHashedBytes)), record.value.size());
   return (hash & 0x7fffffffffffffffULL) | 1U;  // a Delta txn version is a signed long; 0 stays the tombstone's
 }
 

@@ -1,11 +1,11 @@
 #include "views/checksum.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <vector>
 
+#include "base/fnv.h"
 #include "lake/durable_files.h"
 
 namespace inlet::views {
@@ -26,11 +26,7 @@ void Checksum::add(const char* data, std::size_t size) {
   mix(rest);
 }
 
-std::string Checksum::text() const {
-  char buffer[17];
-  std::snprintf(buffer, sizeof buffer, "%016llx", static_cast<unsigned long long>(hash_));
-  return buffer;
-}
+std::string Checksum::text() const { return hexadecimal(hash_); }
 
 Result<std::string> checksum_of_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

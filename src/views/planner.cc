@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/fnv.h"
 #include "base/letter_case.h"
 #include "views/from_clause.h"
 #include "views/maintained_plan.h"
@@ -31,18 +32,12 @@ class Fingerprint {
   }
   void add(std::size_t number) { add(std::to_string(number)); }
 
-  std::string hex() const {
-    std::string digits(16, '0');
-    for (std::size_t i = 0; i < digits.size(); ++i) digits[i] = "0123456789abcdef"[(hash_ >> (60 - 4 * i)) & 15U];
-    return digits;
-  }
+  std::string hex() const { return hexadecimal(hash_); }
 
  private:
-  void add_bytes(std::string_view text) {
-    for (const char c : text) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  }
+  void add_bytes(std::string_view text) { hash_ = fnv(text, hash_); }
 
-  std::uint64_t hash_ = 0xcbf29ce484222325ULL;
+  std::uint64_t hash_ = kFnvOffset;
 };
 
 // The columns of the events that the plan reads, and perhaps some more: a column that the events gain rebuilds no view

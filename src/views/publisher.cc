@@ -26,16 +26,8 @@ std::int64_t table_number(const std::string& table_id) {
 constexpr const char* kOvertaken = "view.overtaken";
 constexpr const char* kTouched = "view.touched_by_another";
 
-// No commit after `from` up to `to` has changed a row of the table, or its definition. False where the log has them not
-// any more.
 Result<bool> rows_stay(lake::Table& table, TableVersion from, TableVersion to) {
-  for (TableVersion version{from.value + 1}; version <= to; ++version.value) {
-    const auto changes = table.changes(version);
-    if (changes.status().code() == StatusCode::kNotFound) return false;
-    INLET_RETURN_IF_ERROR(changes.status());
-    if (!changes->added.empty() || changes->removes_rows || changes->changes_definition) return false;
-  }
-  return true;
+  return lake::rows_stay([&](TableVersion version) { return table.changes(version); }, from, to);
 }
 
 }  // namespace
@@ -80,7 +72,7 @@ Result<Publisher> Publisher::open(lake::Lake& lake, const std::string& pipeline,
         .because("it was published by " + app_id)
         .fix("give the view a table of its own: views." + view.name + ".table");
   }
-  Publisher publisher(lake, pipeline, plan, std::move(definition), std::move(*table), std::move(connection));
+  Publisher publisher(pipeline, plan, std::move(definition), std::move(*table), std::move(connection));
   if (publisher.is_as_defined(*snapshot)) return publisher;
   // Version 0 alone: made for this view, and nobody has published yet.
   const bool is_own = snapshot->transaction(view_txn_id(pipeline, view.name)) || snapshot->version().value == 0;
@@ -224,7 +216,7 @@ Result<Publisher::Outcome> Publisher::publish(const Request& request, const std:
       outcome.bytes += file.bytes;
     }
   }
-  if (!adds.empty()) INLET_RETURN_IF_ERROR(lake_.sync_files(table_->directory(), adds));
+  if (!adds.empty()) INLET_RETURN_IF_ERROR(lake::sync_files(*table_->data_files(), adds));
   INLET_FAULT_POINT("views.before_publish_commit");
 
   const auto plan = [&](const lake::Snapshot& snapshot) -> Result<lake::Commit> {

@@ -92,10 +92,9 @@ class Publisher {
   static std::function<Result<std::optional<std::string>>()> rows_of(std::string select);
 
  private:
-  Publisher(lake::Lake& lake, std::string pipeline, const ViewPlan& plan, lake::TableDefinition definition,
+  Publisher(std::string pipeline, const ViewPlan& plan, lake::TableDefinition definition,
             std::unique_ptr<lake::Table> table, duck::Connection connection)
-      : lake_(lake),
-        pipeline_(std::move(pipeline)),
+      : pipeline_(std::move(pipeline)),
         plan_(plan),
         definition_(std::move(definition)),
         table_(std::move(table)),
@@ -108,7 +107,6 @@ class Publisher {
   /// The rows of `snapshot` are those that this publisher left. Looks at the commits since.
   Result<bool> is_as_left(const lake::Snapshot& snapshot);
 
-  lake::Lake& lake_;
   std::string pipeline_;
   const ViewPlan& plan_;
   lake::TableDefinition definition_;

@@ -626,13 +626,10 @@ Status ViewKeeper::publish_appended(BronzeLog& log, const ShouldStop& should_sto
 // Bronze has the rows that are published, whatever versions it went through: a compaction is no reason to recompute.
 Result<bool> ViewKeeper::shows_all_of(BronzeLog& log) {
   shown_rows_of_ = std::max(shown_rows_of_, published_->version);
-  for (; shown_rows_of_ < log.newest(); ++shown_rows_of_.value) {
-    const auto changes = log.changes({shown_rows_of_.value + 1});
-    if (changes.status().code() == StatusCode::kNotFound) return false;
-    INLET_RETURN_IF_ERROR(changes.status());
-    if (!changes->added.empty() || changes->removes_rows || changes->changes_definition) return false;
-  }
-  return true;
+  const auto changes = [&](TableVersion version) { return log.changes(version); };
+  INLET_ASSIGN_OR_RETURN(const bool stay, lake::rows_stay(changes, shown_rows_of_, log.newest()));
+  if (stay) shown_rows_of_ = std::max(shown_rows_of_, log.newest());
+  return stay;
 }
 
 Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_stop) {

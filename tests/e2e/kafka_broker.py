@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import collections
 import datetime
-import os
-import pathlib
-import subprocess
 import time
 import uuid
 
@@ -15,49 +12,14 @@ import confluent_kafka.admin
 
 import program
 import sales
+from local_server import LocalServer
 from oracle import Truth
 
-SCRIPT = program.ROOT / "scripts" / "kafka-broker.sh"
 TIMEOUT = 30
 
 
-class Broker:
-    def __init__(self, directory: pathlib.Path):
-        self.directory = directory
-        self.address = ""
-        self._is_running = False
-
-    def _script(self, *args: str) -> str:
-        # Its output goes to a file: the broker it leaves behind would keep a pipe open.
-        log = self.directory / "script.log"
-        with log.open("w+") as output:
-            done = subprocess.run(
-                [str(SCRIPT), *args], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=300
-            )
-            output.seek(0)
-            text = output.read()
-        assert done.returncode == 0, f"{SCRIPT.name} {' '.join(args)}:\n{text}"
-        return text.split()[-1] if text.split() else ""
-
-    def start(self) -> None:
-        self.address = self._script("start", str(self.directory), "--port", "0", "--owner", str(os.getpid()))
-        self._is_running = True
-
-    def stop(self) -> None:
-        self._script("stop", str(self.directory))
-        self._is_running = False
-
-    def kill(self) -> None:
-        self._script("kill", str(self.directory))
-        self._is_running = False
-
-    def restart(self) -> None:
-        self._script("restart", str(self.directory), "--owner", str(os.getpid()))
-        self._is_running = True
-
-    def ensure_running(self) -> None:
-        if not self._is_running:
-            self.restart()
+class Broker(LocalServer):
+    SCRIPT = program.ROOT / "scripts" / "kafka-broker.sh"
 
     # --- administration ---
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
-import subprocess
 import uuid
 
 import pyarrow.fs
 
 import program
+from local_server import LocalServer
 
-SCRIPT = program.ROOT / "scripts" / "s3-server.sh"
 KEY = "inlet"
 SECRET = "inlet-secret"
 REGION = "us-east-1"
@@ -26,43 +24,8 @@ NOWHERE = {
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET} | NOWHERE
 
 
-class Server:
-    def __init__(self, directory: pathlib.Path):
-        self.directory = directory
-        self.address = ""
-        self._is_running = False
-
-    def _script(self, *args: str) -> str:
-        # Its output goes to a file: the server it leaves behind would keep a pipe open.
-        log = self.directory / "script.log"
-        with log.open("w+") as output:
-            done = subprocess.run(
-                [str(SCRIPT), *args], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=300
-            )
-            output.seek(0)
-            text = output.read()
-        assert done.returncode == 0, f"{SCRIPT.name} {' '.join(args)}:\n{text}"
-        return text.split()[-1] if text.split() else ""
-
-    def start(self) -> None:
-        self.address = self._script("start", str(self.directory), "--owner", str(os.getpid()))
-        self._is_running = True
-
-    def stop(self) -> None:
-        self._script("stop", str(self.directory))
-        self._is_running = False
-
-    def kill(self) -> None:
-        self._script("kill", str(self.directory))
-        self._is_running = False
-
-    def restart(self) -> None:
-        self._script("restart", str(self.directory), "--owner", str(os.getpid()))
-        self._is_running = True
-
-    def ensure_running(self) -> None:
-        if not self._is_running:
-            self.restart()
+class Server(LocalServer):
+    SCRIPT = program.ROOT / "scripts" / "s3-server.sh"
 
     def files(self) -> pyarrow.fs.S3FileSystem:
         return pyarrow.fs.S3FileSystem(

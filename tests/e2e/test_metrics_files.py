@@ -173,7 +173,7 @@ def test_the_dashboard_can_be_imported_beside_others():
     assert variables == {"datasource": "datasource", "pipeline": "query"}
     ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
-    assert [p["title"] for p in dashboard["panels"] if p["type"] == "row"] == ["Flow", "Views", "Tables", "Process", "HTTP"]
+    assert [p["title"] for p in dashboard["panels"] if p["type"] == "row"] == ["Flow", "Views", "Tables", "Process", "HTTP", "Maintenance"]
     taken = set()
     for panel in dashboard["panels"]:
         place = panel["gridPos"]

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import time
@@ -22,6 +23,7 @@ import generator
 import object_server
 import oracle
 import silver
+import test_crash
 from generator import UNLIMITED
 from object_server import CREDENTIALS, NOWHERE
 from program import EXIT_CONFIGURATION, EXIT_DATA_LOSS, EXIT_OK, EXIT_RUNTIME, EXIT_UNAVAILABLE, SMALL_BATCHES, Program, sets
@@ -272,28 +274,12 @@ def test_of_commits_that_race_for_a_version_exactly_one_wins_and_the_others_come
 
 # --- crashes and outages ---
 
-POINTS = {
-    "claim.before": 1,
-    "claim.after_bronze": 1,
-    "claim.after_quarantine": 1,
-    "source.after_poll": 12,
-    "decode.after_decode": 12,
-    "pipeline.batch_closed": 6,
-    "bronze.before_quarantine_commit": 5,
-    "bronze.after_quarantine_commit": 5,
-    "bronze.before_parquet": 6,
-    "bronze.after_parquet": 6,
-    "bronze.before_commit": 6,
-    "bronze.after_commit": 6,
-    "pipeline.after_acknowledge": 6,
-    "lake.before_sync_files": 10,
+# As on local disk, but for how a commit and its files come to last.
+POINTS = {point: passage for point, passage in test_crash.POINTS.items() if not re.match(r"lake\.(before|after)_commit_", point)} | {
     "lake.before_upload_file": 10,
     "lake.after_upload_file": 10,
-    "lake.after_sync_files": 10,
     "lake.before_commit_put": 12,
     "lake.after_commit_put": 12,
-    "lake.before_checkpoint": 2,
-    "lake.after_checkpoint": 2,
 }
 
 

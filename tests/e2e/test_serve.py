@@ -619,6 +619,12 @@ def check_event(event: live.ServerEvent, lake: pathlib.Path) -> None:
         assert commit.transactions[f"shop/views/{document['view']}"] == document["bronze_version"]
 
 
+def told_versions(lake: pathlib.Path, table: str, first: int, count: int) -> list[int]:
+    """Of the commits from `first` on, those with rows that are new: what was brought together is no news."""
+    commits = delta_log.remembered(lake / table)[first:]
+    return [commit.version for commit in commits if commit.info["operation"] != "OPTIMIZE"][:count]
+
+
 def test_events_tell_every_commit_and_publish_as_the_logs_have_them(flowing):
     with flowing.events() as stream:
         events = stream.until(lambda e: e.kind == "status" and e.id > 0, 15)
@@ -632,10 +638,10 @@ def test_events_tell_every_commit_and_publish_as_the_logs_have_them(flowing):
     for event in events[:: max(1, len(events) // 25)]:
         check_event(event, flowing.lake)
     versions = [event.json()["version"] for event in events if event.kind == "committed"]
-    assert versions == list(range(versions[0], versions[0] + len(versions))), "no commit is passed over"
+    assert versions == told_versions(flowing.lake, "bronze/shop", versions[0], len(versions)), "no commit is passed over"
     for view in VIEWS:
         published = [event.json()["version"] for event in events if event.kind == "published" and event.json()["view"] == view]
-        assert len(published) >= 2 and published == list(range(published[0], published[0] + len(published)))
+        assert len(published) >= 2 and published == told_versions(flowing.lake, f"silver/{view}", published[0], len(published))
     status = [event.at for event in events if event.kind == "status"]
     assert 3 <= len(status) <= 7, "about one a second"
     assert all(event.at - datetime.datetime.fromisoformat(event.json()["at"]).timestamp() < 2 for event in events if event.kind == "committed")
@@ -677,14 +683,15 @@ def test_an_id_that_is_not_kept_is_answered_by_reset(flowing, last):
 
 
 def test_a_reader_that_stops_reading_is_taken_to_the_newest_and_costs_no_memory(binary, tmp_path):
-    """Three hundred readers stop; when far more has happened than is kept for them, they read on."""
+    """Five hundred readers stop; when far more has happened than is kept for them, they read on."""
     program = Program(binary, tmp_path / "processes", shop.write_pipeline(tmp_path))
     # Many partitions make the status large, so that what the kernels hold for a reader is full in a moment.
     flow = sets("source.generator.partitions=200", "source.generator.rate=2000", "bronze.batch_interval=10ms")
+    flow += sets("maintenance.enabled=false")  # bringing 200 partitions together takes more memory than is looked for here
     served = live.start(program, tmp_path / "lake", "--source", "generator", *flow)
     with served.running, served.events() as brisk:
         brisk.until(lambda e: e.kind == "published", 30)
-        streams = [served.events(small_buffers=True) for _ in range(300)]
+        streams = [served.events(small_buffers=True) for _ in range(500)]
         try:
             for stream in streams:
                 stream.next()
@@ -705,7 +712,7 @@ def test_a_reader_that_stops_reading_is_taken_to_the_newest_and_costs_no_memory(
                 assert after.id >= newest - 1, "the newest, not what was missed"
             assert served.metrics().value("inlet_http_events_dropped_total") >= 10
             print(f"{len(streams)} readers did not read {passed / 1e3:.0f} kB each: {grown / 1e6:+.1f} MB")
-            assert grown < 0.7 * len(streams) * passed
+            assert grown < 0.6 * len(streams) * passed
         finally:
             for stream in streams:
                 stream.close()

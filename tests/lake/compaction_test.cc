@@ -16,7 +16,7 @@ namespace {
 class CompactionTest : public RowsTest {
  protected:
   Result<CompactionResult> compact_table(CompactionOptions options = {}) {
-    return compact(*lake_, *table_, options, nullptr, [] { return false; });
+    return compact(*table_, options, nullptr, [] { return false; });
   }
 
   static LiveFile live(std::string path, std::int64_t bytes, std::optional<std::string> day,
@@ -151,7 +151,7 @@ TEST_F(CompactionTest, what_cannot_be_written_whole_leaves_no_half_of_it) {
   std::filesystem::remove(root_ / "bronze/sales" / groups.back().files.back().path);
   const auto left = parquet_files();
   auto compactor = std::move(Compactor::open(1, 256LL << 20)).value();
-  const auto done = compactor.run(*lake_, *table_, snapshot, {groups.back()}, 1 << 20, nullptr, [] { return false; });
+  const auto done = compactor.run(*table_, snapshot, {groups.back()}, 1 << 20, nullptr, [] { return false; });
   EXPECT_FALSE(done.is_ok());
   EXPECT_EQ(parquet_files(), left);
   EXPECT_EQ(table_->refresh().value()->version(), TableVersion{3});
@@ -199,7 +199,7 @@ TEST_F(CompactionTest, files_that_another_writer_removes_meanwhile_are_given_up_
   const auto other = lake_->open("bronze/sales").value();
   bool is_first = true;
   const auto done = compact(
-      *lake_, *table_, {},
+      *table_, {},
       [&](const CompactionProgress&) {
         if (!std::exchange(is_first, false)) return;
         Commit removal;
@@ -237,7 +237,7 @@ TEST_F(CompactionTest, when_everything_was_removed_nothing_is_committed) {
   for (const auto& file : files_at(2)) removal.removes.push_back(file.path);
   bool is_first = true;
   const auto done = compact(
-      *lake_, *table_, {},
+      *table_, {},
       [&](const CompactionProgress&) {
         if (!std::exchange(is_first, false)) return;
         ASSERT_TRUE(commit(*other, removal).is_ok());

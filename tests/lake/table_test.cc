@@ -364,8 +364,8 @@ TEST_F(TableTest, files_are_flushed_and_a_missing_one_is_an_error) {
   const auto table = open_or_create();
   std::filesystem::create_directories(root_ / "bronze/sales/day=x/deep");
   write(root_ / "bronze/sales/day=x/deep/a.parquet", "data");
-  EXPECT_TRUE(lake_->sync_files(table->directory(), {file("day=x/deep/a.parquet")}).is_ok());
-  const auto missing = lake_->sync_files(table->directory(), {file("day=x/b.parquet")});
+  EXPECT_TRUE(sync_files(*table->data_files(), {file("day=x/deep/a.parquet")}).is_ok());
+  const auto missing = sync_files(*table->data_files(), {file("day=x/b.parquet")});
   EXPECT_EQ(missing.code(), StatusCode::kInternal);
   EXPECT_NE(missing.detail().what.find("No such file"), std::string::npos) << missing.to_line();
 }

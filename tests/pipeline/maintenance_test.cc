@@ -139,7 +139,7 @@ TEST(Maintenance, beside_appends_and_rebalances_keeps_every_offset_exactly_once)
       const auto maintenance = pipeline.progress().maintenance;
       ASSERT_TRUE(maintenance.has_value());
       EXPECT_TRUE(maintenance->problems.empty()) << maintenance->problems.begin()->second.to_line();
-      compactions += maintenance->compactions;
+      compactions += maintenance->done.compactions;
     }
     ASSERT_TRUE(run(config, log, {}).is_ok());
     EXPECT_GT(compactions, 0);
@@ -165,7 +165,7 @@ TEST(Maintenance, of_a_pipeline_is_one_process_s_and_passes_on_to_the_next) {
     return condition();
   };
   auto first = std::make_unique<Maintenance>(Maintenance::Parts{config, Clock::system(), false, nullptr});
-  ASSERT_TRUE(wait_for([&] { return first->status().compactions > 0; }));
+  ASSERT_TRUE(wait_for([&] { return first->status().done.compactions > 0; }));
   Maintenance second({config, Clock::system(), false, nullptr});
   std::this_thread::sleep_for(100ms);
   EXPECT_FALSE(second.status().is_keeper);
@@ -192,10 +192,10 @@ TEST(Maintenance, deletes_no_file_that_was_removed_a_moment_ago_or_that_a_view_m
   {
     // A view of this process that has shown nothing yet.
     Maintenance maintenance({config, Clock::system(), false, [] { return true; }});
-    ASSERT_TRUE(wait_for([&] { return maintenance.status().compactions > 0; }));
+    ASSERT_TRUE(wait_for([&] { return maintenance.status().done.compactions > 0; }));
     const auto rounds = maintenance.status().rounds;
     ASSERT_TRUE(wait_for([&] { return maintenance.status().rounds > rounds + 20; }));
-    EXPECT_EQ(maintenance.status().vacuumed_files, 0);
+    EXPECT_EQ(maintenance.status().done.vacuumed_files, 0);
   }
   {
     // The page's queries may run on.
@@ -203,11 +203,11 @@ TEST(Maintenance, deletes_no_file_that_was_removed_a_moment_ago_or_that_a_view_m
     slow.serve.query_timeout = 1h;
     Maintenance maintenance({slow, Clock::system(), false, nullptr});
     ASSERT_TRUE(wait_for([&] { return maintenance.status().rounds > 20; }));
-    EXPECT_EQ(maintenance.status().vacuumed_files, 0);
+    EXPECT_EQ(maintenance.status().done.vacuumed_files, 0);
   }
   {
     Maintenance maintenance({config, Clock::system(), false, nullptr});
-    ASSERT_TRUE(wait_for([&] { return maintenance.status().vacuumed_files > 10; }));
+    ASSERT_TRUE(wait_for([&] { return maintenance.status().done.vacuumed_files > 10; }));
     EXPECT_TRUE(maintenance.status().problems.empty());
   }
   EXPECT_EQ(positions_in(config, config.bronze.table), before);

@@ -129,7 +129,6 @@ class FakeLake : public lake::Lake {
     return names;
   }
   const std::string& root() const override { return root_; }
-  Status sync_files(const std::string&, const std::vector<lake::AddFile>&) override { return Status::ok(); }
 
   std::string directory(const std::string& name) const { return root_ + "/" + name; }
 

@@ -54,7 +54,7 @@ inline LiveStatus a_live_status() {
   status.views = {a_view("par_pays")};
   status.freshness_objective = std::chrono::milliseconds(500);
   status.file_size_objective = 128000000;
-  status.maintenance = {3, 48, 3, 480000, 40, 400000, 70, 1.5, {{"silver/par_pays", "lake.io: disk full"}}};
+  status.maintenance = {{3, 48, 3, 480000, 40, 400000, 70}, 1.5, {{"silver/par_pays", "lake.io: disk full"}}};
   status.expectations = {{"montant_positif", 3}};
   status.resident_bytes = 187400000;
   status.cpu_seconds = 12.5;

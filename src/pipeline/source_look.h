@@ -1,18 +1,23 @@
-// Whether a source still has the records behind positions that are to be gone back to (`restore --replay`).
-//
-// What flows in: the source of a pipeline file, partitions and where each stood. What flows out: for each whether it
-// can be read on from there, or why not. Reads no record but those that the fingerprints are of; joins no group.
+// What a source has, asked beside any run: joins no group, and reads no record but those that fingerprints are of.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "bronze/rewind.h"
 #include "config/pipeline_config.h"
+#include "source/source.h"
 
 namespace inlet::pipeline {
 
+/// What the source has, by partition.
+Result<std::map<TopicPartition, source::OffsetBounds>> source_bounds(const config::PipelineConfig& config,
+                                                                     const Clock& clock);
+
+/// Whether a source still has the records behind a position that is to be gone back to (`restore --replay`).
 struct Reach {
   bronze::Rewind rewind;
   std::string obstacle;  // why the source cannot serve it again; empty: it can
