@@ -7,12 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
 #include "cli/progress_line.h"
 #include "cli/query_command.h"
 #include "cli/table_printer.h"
 #include "cli/tables_command.h"
-#include "lake/table.h"
 
 namespace inlet::cli {
 namespace {
@@ -53,22 +51,6 @@ std::optional<std::int64_t> rows_of(const lake::HistoryEntry& entry) {
   return rows ? rows : entry.metric("num_added_rows");  // delta-rs
 }
 
-Json to_json(const lake::HistoryEntry& entry) {
-  Json json{{"version", entry.version.value},   {"timestamp", iso_time(entry.timestamp)},
-            {"operation", entry.operation},     {"rows", nullptr},
-            {"added_files", entry.added_files}, {"removed_files", entry.removed_files},
-            {"offsets", Json::object()},        {"parameters", Json::object()},
-            {"metrics", Json::object()},        {"transactions", Json::object()},
-            {"txn_id", entry.txn_id},           {"who", who(entry)},
-            {"info", info_json(entry)}};
-  if (const auto rows = rows_of(entry)) json["rows"] = *rows;
-  for (const auto& [partition, range] : offsets(entry)) json["offsets"][partition] = range;
-  for (const auto& [name, value] : entry.parameters) json["parameters"][name] = value;
-  for (const auto& [name, value] : entry.metrics) json["metrics"][name] = value;
-  for (const auto& transaction : entry.transactions) json["transactions"][transaction.app_id] = transaction.version;
-  return json;
-}
-
 TableRow to_row(const lake::HistoryEntry& entry) {
   std::string ranges;
   for (const auto& [partition, range] : offsets(entry)) {
@@ -100,6 +82,22 @@ TableRow to_row(const lake::HistoryEntry& entry) {
 }
 
 }  // namespace
+
+Json history_json(const lake::HistoryEntry& entry) {
+  Json json{{"version", entry.version.value},   {"timestamp", iso_time(entry.timestamp)},
+            {"operation", entry.operation},     {"rows", nullptr},
+            {"added_files", entry.added_files}, {"removed_files", entry.removed_files},
+            {"offsets", Json::object()},        {"parameters", Json::object()},
+            {"metrics", Json::object()},        {"transactions", Json::object()},
+            {"txn_id", entry.txn_id},           {"who", who(entry)},
+            {"info", info_json(entry)}};
+  if (const auto rows = rows_of(entry)) json["rows"] = *rows;
+  for (const auto& [partition, range] : offsets(entry)) json["offsets"][partition] = range;
+  for (const auto& [name, value] : entry.parameters) json["parameters"][name] = value;
+  for (const auto& [name, value] : entry.metrics) json["metrics"][name] = value;
+  for (const auto& transaction : entry.transactions) json["transactions"][transaction.app_id] = transaction.version;
+  return json;
+}
 
 Result<std::string> find_table(const std::vector<std::string>& tables, const std::string& name) {
   std::string wanted = name;
@@ -137,7 +135,7 @@ ExitCode run_history(const config::PipelineConfig& config, const HistoryCommand&
   }
   if (command.output == Output::kJson) {
     Json list = Json::array();
-    for (const auto& entry : *history) list.push_back(to_json(entry));
+    for (const auto& entry : *history) list.push_back(history_json(entry));
     std::printf("%s\n", dump_json(list).c_str());
     return kExitOk;
   }

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <string>
 
+#include "base/json.h"
 #include "base/status.h"
 #include "cli/exit_code.h"
 #include "config/pipeline_config.h"
+#include "lake/table.h"
 
 namespace inlet::cli {
 
@@ -18,6 +20,9 @@ struct HistoryCommand {
 
 /// Newest first: version, time, operation, rows, files, the source offsets a commit covers.
 ExitCode run_history(const config::PipelineConfig& config, const HistoryCommand& command);
+
+/// One commit, as `history --json` has it.
+Json history_json(const lake::HistoryEntry& entry);
 
 /// The one table that `name` stands for among `tables`. NotFound: none, with those there are. InvalidArgument: several.
 Result<std::string> find_table(const std::vector<std::string>& tables, const std::string& name);

@@ -17,6 +17,7 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -29,6 +30,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/storage_options.h"
+#include "cli/history_command.h"
 #include "cli/query_command.h"
 #include "cli/status_command.h"
 #include "cli/support_archive.h"
@@ -69,7 +71,8 @@ check.json         as `inlet check --json`, without the source
 status.json        as `inlet status --json`
 tables.json        as `inlet tables --json`
 log/               the last lines that runs of this pipeline logged
-tables/            of each table: the files of its _delta_log with sizes and times, and its newest commits
+tables/            of each table: the files of its _delta_log with sizes and times, and its newest commits; of one in an
+                   object store, what `inlet history --json` says of those
 state/             the files of the lake's _inlet directory, who holds its locks, and what the views have saved
 
 Left out, and why
@@ -230,8 +233,8 @@ class Bundle {
       problem("lake", "where it is could not be found out; name it with --lake DIR");
     } else if (is_url(lake_)) {
       documents();
-      problem("tables", "the logs of tables in an object store are not copied; tables.json has what they say");
       make("log", [&] { return logs(); });
+      make("tables", [&] { return histories(); });
       make("state", [&] { return state(); });
     } else if (std::error_code failed; !fs::is_directory(lake_, failed)) {
       problem("lake",
@@ -413,11 +416,15 @@ class Bundle {
     return document("versions.json", versions);
   }
 
-  Status tables_document() {
+  Result<std::unique_ptr<lake::Lake>> open_lake() const {
     config::PipelineConfig place;
     place.lake = lake_;
     if (config_) place.storage = config_->storage;
-    INLET_ASSIGN_OR_RETURN(const auto lake, open_existing_lake(place));
+    return open_existing_lake(place);
+  }
+
+  Status tables_document() {
+    INLET_ASSIGN_OR_RETURN(const auto lake, open_lake());
     INLET_ASSIGN_OR_RETURN(const auto tables, summarize_tables(*lake));
     return document("tables.json", tables_json(tables));
   }
@@ -450,12 +457,35 @@ class Bundle {
     std::vector<std::string> names;
     collect_tables(lake_, "", 0, names, [&](const std::string& part, const std::string& why) { problem(part, why); });
     std::sort(names.begin(), names.end());
-    if (names.size() > kMostTables) {
-      problem("tables", std::to_string(names.size() - kMostTables) + " of them are left out");
-      names.resize(kMostTables);
-    }
+    keep_most(names);
     for (const auto& name : names) make("tables/" + name, [&] { return table(name); });
     return Status::ok();
+  }
+
+  // Of a lake in an object store: what the newest commits say, without the files they name.
+  Status histories() {
+    INLET_ASSIGN_OR_RETURN(const auto lake, open_lake());
+    INLET_ASSIGN_OR_RETURN(auto names, lake->tables());
+    keep_most(names);
+    for (const auto& name : names) {
+      make("tables/" + name, [&]() -> Status {
+        INLET_ASSIGN_OR_RETURN(const auto table, lake->open(name));
+        INLET_ASSIGN_OR_RETURN(const auto newest, table->history(static_cast<std::size_t>(command_.commits)));
+        Json history = Json::array();
+        for (const auto& entry : newest) {
+          history.push_back(history_json(entry));
+          for (const char* const said : {"parameters", "info"}) history.back().erase(said);  // predicates, users
+        }
+        return document("tables/" + name + "/history.json", history);
+      });
+    }
+    return Status::ok();
+  }
+
+  void keep_most(std::vector<std::string>& tables) {
+    if (tables.size() <= kMostTables) return;
+    problem("tables", std::to_string(tables.size() - kMostTables) + " of them are left out");
+    tables.resize(kMostTables);
   }
 
   Status table(const std::string& name) {

@@ -27,6 +27,7 @@ import test_crash
 from generator import UNLIMITED
 from object_server import CREDENTIALS, NOWHERE
 from program import EXIT_CONFIGURATION, EXIT_DATA_LOSS, EXIT_OK, EXIT_RUNTIME, EXIT_UNAVAILABLE, SMALL_BATCHES, Program, sets
+from test_support_bundle import Bundle
 
 SEED = int(os.environ.get("INLET_OBJECT_SEED") or random.SystemRandom().randrange(2**32))
 KILLS = int(os.environ.get("INLET_OBJECT_KILLS") or 100)
@@ -161,6 +162,19 @@ def test_a_run_its_views_and_every_command_work_there_and_delta_rs_reads_the_sam
     # Where it left off, once more, with the states of the views from the cache.
     remote.run("run", "--events", 14_000, *run).expect(EXIT_OK)
     remote.run("verify").expect(EXIT_OK)
+
+
+def test_a_support_bundle_says_what_the_commits_there_say_and_no_secret(remote, tmp_path):
+    remote.ingest(3000).expect(EXIT_OK)
+    remote.run("support-bundle", "--output", tmp_path / "bundle.tar.gz").expect(EXIT_OK)
+    bundle = Bundle(tmp_path / "bundle.tar.gz")
+    assert bundle.problems == ""
+    history = bundle.json(f"tables/{BRONZE}/history.json")
+    said = remote.run("history", BRONZE, "--json").expect(EXIT_OK).json()
+    assert [entry["version"] for entry in history] == [entry["version"] for entry in said] and len(history) > 2
+    assert history[0]["metrics"] == said[0]["metrics"] and "info" not in history[0]
+    assert any(line["message"] == "ended" for line in map(json.loads, bundle.text("log/ventes.log").splitlines()))
+    bundle.expect_none_of(CREDENTIALS["AWS_SECRET_ACCESS_KEY"])
 
 
 def test_names_of_partitions_that_a_url_would_change_are_read_by_everybody(remote, tmp_path):
