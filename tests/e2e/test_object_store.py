@@ -293,6 +293,7 @@ POINTS = {
     "lake.before_commit_put": 12,
     "lake.after_commit_put": 12,
     "lake.before_checkpoint": 2,
+    "lake.before_checksum_file": 2,
     "lake.after_checkpoint": 2,
 }
 
