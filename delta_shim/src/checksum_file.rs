@@ -152,7 +152,7 @@ impl Totals {
 
 fn damaged(place: &str, what: &str) -> ShimError {
     ShimError::corruption(format!(
-        "{place} is damaged: {what}. The log is whole without this file: it can be deleted"
+        "{place} is damaged: {what}; the log is whole without it, and it may as well be deleted"
     ))
 }
 
