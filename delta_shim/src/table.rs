@@ -1088,28 +1088,44 @@ mod tests {
         let expected = seen().unwrap();
         let name = br#"{"inletDigest":""#.len();
         for at in 0..whole.len() {
-            let digit = whole[at].is_ascii_digit().then_some(b'0' + (whole[at] - b'0' + 1) % 10);
-            for byte in [Some(whole[at] ^ (1 << (at % 8))), digit, Some(0)]
-                .into_iter()
-                .flatten()
-            {
-                let mut damaged = whole.clone();
-                damaged[at] = byte;
-                fs::write(&path, &damaged).unwrap();
-                match seen() {
-                    // Without its digest's name it is one that is held against the log.
-                    Ok(found) => assert!(at < name && found == expected, "byte {at}"),
-                    Err(e) => {
-                        assert_eq!(e.class, Class::Corruption);
-                        assert!(e.message.contains("00000000000000000010.crc"), "{e}");
-                    }
+            let mut damaged = whole.clone();
+            damaged[at] = match damaged[at] {
+                digit @ b'0'..=b'9' => b'0' + (digit - b'0' + 1) % 10,
+                byte => byte ^ (1 << (at % 8)),
+            };
+            fs::write(&path, &damaged).unwrap();
+            match seen() {
+                // Without its digest's name it is one that is held against the log.
+                Ok(found) => assert!(at < name && found == expected, "byte {at}"),
+                Err(e) => {
+                    assert_eq!(e.class, Class::Corruption);
+                    assert!(e.message.contains("00000000000000000010.crc"), "{e}");
                 }
             }
+        }
+        for at in (0..whole.len()).step_by(13) {
             fs::write(&path, &whole[..at]).unwrap();
             assert!(seen().map_or_else(|e| e.class == Class::Corruption, |found| found == expected));
         }
         fs::write(&path, &whole).unwrap();
         assert_eq!(seen().unwrap(), expected);
+    }
+
+    #[test]
+    fn an_old_checkpoint_that_has_other_files_than_its_checksum_file_is_told() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 24);
+        let log = log_of(dir.path());
+        fs::copy(
+            log.join(log_files::checkpoint_name(20)),
+            log.join(log_files::checkpoint_name(10)),
+        )
+        .unwrap();
+        let error = table.files(10).unwrap_err();
+        assert_eq!(error.class, Class::Corruption);
+        assert!(error.message.contains("00000000000000000010.crc"), "{error}");
+        fs::remove_file(checksum_path(&dir, 10)).unwrap();
+        assert!(table.files(10).is_ok(), "it takes the checksum file to see it");
     }
 
     #[test]
