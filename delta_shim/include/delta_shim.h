@@ -55,8 +55,8 @@ typedef enum delta_shim_standing {
 
 /* Called at named points of a commit and of a checkpoint:
  *   lake.before_commit_write, lake.after_commit_write, lake.after_commit_fsync, lake.before_commit_link,
- *   lake.after_commit_link, lake.after_commit_dirsync, lake.before_checkpoint, lake.after_checkpoint,
- *   lake.before_log_remove
+ *   lake.after_commit_link, lake.after_commit_dirsync, lake.before_checkpoint, lake.before_checksum_file,
+ *   lake.after_checkpoint, lake.before_log_remove
  * Returns 0 to go on, or an errno: the committer then fails as if the system had said so. NULL (the default) removes
  * the hook. Must not call back into this library. For tests. */
 void delta_shim_set_fault_hook(int (*hook)(const char* name));

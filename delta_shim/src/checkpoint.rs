@@ -1,4 +1,5 @@
-//! Checkpoints: the kernel replays the log, this writes what it yields, durably and never torn.
+//! Checkpoints: the kernel replays the log, this writes what it yields, durably and never torn, and beside it the
+//! version's checksum file.
 //! Source: Delta protocol, "Checkpoints" and "Last Checkpoint File".
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use delta_kernel::parquet::file::reader::{FileReader as _, SerializedFileReader}
 use delta_kernel::{Engine, SnapshotRef};
 use serde::Serialize;
 
+use crate::checksum_file::Totals;
 use crate::digest;
 use crate::error::{Result, ShimError};
 use crate::fault;
@@ -33,7 +35,8 @@ struct LastCheckpoint {
     tags: BTreeMap<&'static str, String>,
 }
 
-/// Writes the checkpoint of `snapshot` unless one stands there, and points `_last_checkpoint` at it.
+/// Writes the checkpoint of `snapshot` unless one stands there, points `_last_checkpoint` at it, and writes its checksum
+/// file.
 pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) -> Result<()> {
     let version = snapshot.version();
     let name = log_files::checkpoint_name(version);
@@ -52,6 +55,7 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) ->
     let mut file = Some(file);
     let mut writer: Option<ArrowWriter<File>> = None;
     let mut rows = 0;
+    let mut totals = Totals::default();
     for batch in data {
         let batch = batch?.apply_selection_vector()?.try_into_record_batch()?;
         if let Some(file) = file.take() {
@@ -60,6 +64,7 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) ->
         if let Some(writer) = &mut writer {
             writer.write(&batch).map_err(delta_kernel::KernelError::from)?;
             rows += batch.num_rows();
+            totals.count(&batch)?;
         }
     }
     let Some(writer) = writer else {
@@ -88,6 +93,7 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) ->
         let text = serde_json::to_vec(&hint).map_err(|e| ShimError::internal(e.to_string()))?;
         log.replace(LAST_CHECKPOINT, &text)?;
     }
+    totals.write(version, log)?;
     fault::pass(c"lake.after_checkpoint").map_err(|e| failed("write", e))
 }
 

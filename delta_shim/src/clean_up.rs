@@ -12,6 +12,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::actions::{self, DataFile};
+use crate::checksum_file;
 use crate::engine::StoreEngine;
 use crate::error::{Result, ShimError};
 use crate::fault;
@@ -50,8 +51,9 @@ struct Contents {
     transactions: HashMap<String, i64>,
 }
 
-fn load(url: &Url, version: u64, engine: &StoreEngine) -> Result<SnapshotRef> {
-    Ok(Snapshot::builder_for(url.as_str()).at_version(version).build(engine)?)
+fn load(url: &Url, log: &dyn LogStore, version: u64, engine: &StoreEngine) -> Result<SnapshotRef> {
+    let built = Snapshot::builder_for(url.as_str()).at_version(version).build(engine);
+    checksum_file::believed(built, Some(version), log, engine)
 }
 
 fn contents(snapshot: &SnapshotRef, engine: &StoreEngine) -> Result<Contents> {
@@ -80,7 +82,7 @@ pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &S
             log.place_of("")
         ))
     };
-    let snapshot = load(url, version, engine)?;
+    let snapshot = load(url, log, version, engine)?;
     if !snapshot.log_segment().listed.ascending_commit_files.is_empty() {
         return Err(wrong("is not what readers begin with"));
     }
@@ -93,7 +95,7 @@ pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &S
     let name = log.place_of(&name);
     let summary = actions::parse_commit(&name, &bytes)?;
     let (added, removed) = actions::parse_files(&name, &bytes)?;
-    let mut expected = contents(&load(url, version - 1, engine)?, engine)?;
+    let mut expected = contents(&load(url, log, version - 1, engine)?, engine)?;
     for path in removed {
         expected.files.remove(&path);
     }

@@ -1,5 +1,5 @@
 //! Digests that tell what was written from what a disk, a cable or a hand made of it since: 64 bits of every file we
-//! write and of every commit. They find damage, not forgery.
+//! write, of every commit and of every checksum file. They find damage, not forgery.
 
 use std::fs::File;
 use std::hash::Hasher as _;
@@ -16,7 +16,7 @@ pub const TAG: &str = "inletDigest";
 const PREFIX: &str = "xxh64:";
 const DIGITS: usize = 16;
 
-/// What stands where a commit's digest will: the digest is that of the bytes with this in its place.
+/// What stands where a text's own digest will: the digest is that of the bytes with this in its place.
 pub const PLACEHOLDER: &str = "xxh64:0000000000000000";
 
 const FIELD: &[u8] = br#""inletDigest":""#;
@@ -49,10 +49,14 @@ pub fn of_file(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Where the digest of a commit stands: in the commitInfo of its first line. Inside of a JSON text the field's quotes
-/// would be escaped, so nothing else looks like it. None: another writer's, or one of before there were any.
-fn place_of(commit: &[u8]) -> Option<usize> {
-    let line = commit.split(|b| *b == b'\n').next()?;
+/// Where the digest of a text stands: in the commitInfo of a commit's first line, or as the first field of a checksum
+/// file. Inside of a JSON text the field's quotes would be escaped, so nothing else looks like it. None: another
+/// writer's, or one of before there were any.
+fn place_of(text: &[u8]) -> Option<usize> {
+    let line = text.split(|b| *b == b'\n').next()?;
+    if line.strip_prefix(b"{").is_some_and(|fields| fields.starts_with(FIELD)) {
+        return Some(1 + FIELD.len());
+    }
     if !line.starts_with(br#"{"commitInfo":"#) {
         return None;
     }
@@ -60,33 +64,49 @@ fn place_of(commit: &[u8]) -> Option<usize> {
     Some(field + FIELD.len())
 }
 
-/// The digest of a commit whose own stands at `place`.
-fn of_commit(commit: &[u8], place: usize) -> String {
+/// The digest of a text whose own stands at `place`.
+fn of_sealed(sealed: &[u8], place: usize) -> String {
     let mut hasher = XxHash64::with_seed(0);
-    hasher.write(commit.get(..place).unwrap_or_default());
+    hasher.write(sealed.get(..place).unwrap_or_default());
     hasher.write(PLACEHOLDER.as_bytes());
-    hasher.write(commit.get(place + PLACEHOLDER.len()..).unwrap_or_default());
+    hasher.write(sealed.get(place + PLACEHOLDER.len()..).unwrap_or_default());
     text(hasher.finish())
 }
 
-/// Puts the digest of `commit` where the placeholder stands.
-pub fn seal(commit: &mut [u8]) -> Result<()> {
-    let place = place_of(commit).ok_or_else(|| ShimError::internal("a commit has no place for its digest"))?;
-    let digest = of_commit(commit, place);
-    match commit.get_mut(place..place + digest.len()) {
+/// Puts the digest of `sealed` where the placeholder stands.
+pub fn seal(sealed: &mut [u8]) -> Result<()> {
+    let place = place_of(sealed).ok_or_else(|| ShimError::internal("a text has no place for its digest"))?;
+    let digest = of_sealed(sealed, place);
+    match sealed.get_mut(place..place + digest.len()) {
         Some(there) => there.copy_from_slice(digest.as_bytes()),
-        None => return Err(ShimError::internal("a commit has no room for its digest")),
+        None => return Err(ShimError::internal("a text has no room for its digest")),
     }
     Ok(())
 }
 
+/// What a text's own digest says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seal {
+    Absent,
+    Whole,
+    Broken,
+}
+
+pub fn seal_of(text: &[u8]) -> Seal {
+    let Some(place) = place_of(text) else {
+        return Seal::Absent;
+    };
+    let expected = text.get(place..place + PREFIX.len() + DIGITS).unwrap_or_default();
+    if expected == of_sealed(text, place).as_bytes() {
+        Seal::Whole
+    } else {
+        Seal::Broken
+    }
+}
+
 /// Corruption: `commit`, the bytes of the file `name`, is not what was written. One without a digest is believed.
 pub fn check_commit(name: &str, commit: &[u8]) -> Result<()> {
-    let Some(place) = place_of(commit) else {
-        return Ok(());
-    };
-    let expected = commit.get(place..place + PREFIX.len() + DIGITS).unwrap_or_default();
-    if expected == of_commit(commit, place).as_bytes() {
+    if seal_of(commit) != Seal::Broken {
         return Ok(());
     }
     Err(ShimError::corruption(format!(

@@ -11,6 +11,7 @@
 //!   store          an object store: logs by conditional put, data files, small objects on conditions
 //!   store_options  how an object store is reached, and where credentials come from
 //!   checkpoint     what the kernel yields, written durably
+//!   checksum_file  what a version holds in all, beside its checkpoint; and what of such a file is believed
 //!   clean_up       what of a log nobody needs, removed behind a checkpoint that was held against it
 //!   live_files     what the kernel's log replay says about a version
 //!   engine         the kernel's engine over local disk or an object store
@@ -21,6 +22,7 @@
 mod abi;
 mod actions;
 mod checkpoint;
+mod checksum_file;
 mod clean_up;
 mod digest;
 mod engine;

@@ -163,33 +163,6 @@ fn has_deletion_vector(vectors: &StructArray, row: usize) -> bool {
     vectors.is_valid(row) && vectors.column_by_name("storageType").is_some_and(|c| c.is_valid(row))
 }
 
-/// What the newest metaData action of the log segment says, and only the log: for holding against what a checksum file
-/// says. None: it has no such action.
-pub fn live_metadata(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<Option<(String, String)>> {
-    let metadata = StructType::try_new([
-        StructField::nullable("id", DataType::STRING),
-        StructField::nullable("schemaString", DataType::STRING),
-    ])?;
-    let schema = std::sync::Arc::new(StructType::try_new([StructField::nullable("metaData", metadata)])?);
-    for batch in snapshot.log_segment().read_actions(engine, schema)? {
-        let batch = batch?.actions.try_into_record_batch()?;
-        let Some(metadata) = batch.column_by_name("metaData").and_then(|c| c.as_struct_opt()) else {
-            continue;
-        };
-        let text = |name: &str| metadata.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
-        let (Some(ids), Some(schemas)) = (text("id"), text("schemaString")) else {
-            continue;
-        };
-        for row in (0..batch.num_rows()).rev() {
-            if let (true, Some(id), Some(schema)) = (metadata.is_valid(row), optional(ids, row), optional(schemas, row))
-            {
-                return Ok(Some((id, schema)));
-            }
-        }
-    }
-    Ok(None)
-}
-
 /// The newest txn action of every application, of the whole log segment: replay goes from new to old, so the first
 /// that is seen is the one that counts (a version may have gone down since an older one).
 pub fn live_transactions(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<HashMap<String, i64>> {

@@ -29,6 +29,10 @@ pub fn checkpoint_name(version: u64) -> String {
     format!("{version:020}.checkpoint.parquet")
 }
 
+pub fn checksum_name(version: u64) -> String {
+    format!("{version:020}.crc")
+}
+
 /// Tells a file from another that took its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileIdentity {

@@ -98,7 +98,9 @@ fn a_log_of_many_versions_is_read_from_its_checkpoint_and_cleaned() {
     drop(table);
     let at = Location::in_store(&store, "bronze/t", dir.path()).unwrap();
     let log: &dyn LogStore = &store.log_of("bronze/t", dir.path()).unwrap();
-    assert!(log.last_checkpoint_version().is_some_and(|v| v >= 10));
+    let checkpoint = log.last_checkpoint_version().unwrap();
+    assert!(checkpoint >= 10);
+    assert!(log.identity(&log_files::checksum_name(checkpoint)).unwrap().is_some());
     let table = Table::open(at.clone()).unwrap();
     assert_eq!(table.state().transactions["app"], 24);
     assert_eq!(table.files(25).unwrap().len(), 25);
@@ -127,7 +129,7 @@ fn a_handle_whose_version_was_replaced_writes_nothing() {
 }
 
 #[test]
-fn a_damaged_commit_and_a_damaged_checkpoint_are_corruption() {
+fn a_damaged_commit_checkpoint_or_checksum_file_is_corruption() {
     let (dir, (store, _)) = (TestDirectory::new(), in_memory());
     let table = new_table(&store, dir.path());
     for i in 0..11_u64 {
@@ -138,7 +140,11 @@ fn a_damaged_commit_and_a_damaged_checkpoint_are_corruption() {
     }
     drop(table);
     let log = store.log_of("bronze/t", dir.path()).unwrap();
-    for name in [log_files::commit_name(11), log_files::checkpoint_name(10)] {
+    for name in [
+        log_files::commit_name(11),
+        log_files::checkpoint_name(10),
+        log_files::checksum_name(10),
+    ] {
         let whole = log.read(&name).unwrap().unwrap().bytes;
         let mut damaged = whole.clone();
         let middle = damaged.len() / 2;

@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
-use delta_kernel::{Snapshot, SnapshotRef};
+use delta_kernel::{KernelResult, Snapshot, SnapshotRef};
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
 use crate::actions::{self, AppTransaction, CommitDocument, CommitSummary, DataFile, RemovedFile, TableDocument};
 use crate::checkpoint;
+use crate::checksum_file;
 use crate::clean_up::{self, CleanedLog};
 use crate::digest;
 use crate::engine::{self, StoreEngine};
@@ -132,6 +133,15 @@ impl Location {
             url,
         })
     }
+
+    fn believed(&self, built: KernelResult<SnapshotRef>, version: Option<u64>) -> Result<SnapshotRef> {
+        checksum_file::believed(built, version, self.log.as_ref(), self.engine.as_ref())
+    }
+
+    fn snapshot_at(&self, version: u64) -> Result<SnapshotRef> {
+        let builder = Snapshot::builder_for(self.url.as_str()).at_version(version);
+        self.believed(builder.build(self.engine.as_ref()), Some(version))
+    }
 }
 
 /// What a checkpoint that runs in the background needs; outlives no table, see `Table::drop`.
@@ -212,10 +222,8 @@ impl Replayer {
         }
         if base.version() < version {
             // Fails when the log behind the base was cleaned up meanwhile; then from the start.
-            if let Ok(snapshot) = Snapshot::builder_from(base)
-                .at_version(version)
-                .build(self.at.engine.as_ref())
-            {
+            let builder = Snapshot::builder_from(base).at_version(version);
+            if let Ok(snapshot) = self.at.believed(builder.build(self.at.engine.as_ref()), Some(version)) {
                 let mut newest = lock(&self.newest);
                 if newest.version() < version {
                     *newest = snapshot.clone();
@@ -223,9 +231,7 @@ impl Replayer {
                 return Ok(snapshot);
             }
         }
-        Ok(Snapshot::builder_for(self.at.url.as_str())
-            .at_version(version)
-            .build(self.at.engine.as_ref())?)
+        self.at.snapshot_at(version)
     }
 }
 
@@ -242,7 +248,7 @@ fn load(at: &Location) -> Result<(SnapshotRef, State)> {
         _ => return Err(log_store::not_a_table(&at.place)),
     }
     log.check_last_checkpoint()?;
-    let snapshot = Snapshot::builder_for(at.url.as_str()).build(engine)?;
+    let snapshot = at.believed(Snapshot::builder_for(at.url.as_str()).build(engine), None)?;
     // And again for what the kernel really replays: it may have passed over a checkpoint that is not whole, and there
     // may be newer commits.
     let replayed = &snapshot.log_segment().listed.ascending_commit_files;
@@ -292,7 +298,6 @@ fn parse(log: &dyn LogStore, name: &str, content: Content) -> Result<(CommitSumm
 
 /// What stands in `snapshot`; `newest` is the commit that made it, where its file is still there.
 fn state_of(snapshot: &SnapshotRef, newest: Option<(CommitSummary, Identity)>, engine: &StoreEngine) -> Result<State> {
-    check_checksum_file(snapshot, engine)?;
     let configuration = snapshot.table_configuration();
     let (metadata, protocol) = (configuration.metadata(), configuration.protocol());
     let features = [protocol.reader_features(), protocol.writer_features()];
@@ -325,24 +330,6 @@ fn state_of(snapshot: &SnapshotRef, newest: Option<(CommitSummary, Identity)>, e
         timestamp: newest.as_ref().and_then(|(summary, _)| summary.timestamp()),
         tip: newest.map(|(_, identity)| identity),
     })
-}
-
-/// The kernel takes the table's metadata from another writer's checksum file where there is one: what is damaged in it
-/// must not become the table's.
-fn check_checksum_file(snapshot: &SnapshotRef, engine: &StoreEngine) -> Result<()> {
-    let Some(file) = &snapshot.log_segment().listed.latest_crc_file else {
-        return Ok(());
-    };
-    let metadata = snapshot.table_configuration().metadata();
-    match live_files::live_metadata(snapshot, engine)? {
-        Some((id, schema)) if id != metadata.id() || schema != *metadata.schema_string() => {
-            Err(ShimError::corruption(format!(
-                "{} is damaged: it has another id or schema of the table than the log",
-                file.location.location
-            )))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The table as `commit` leaves it; None: as it is.
@@ -595,7 +582,7 @@ impl Table {
             }
         }
         let snapshot = self.replayer.snapshot_at(state.version)?;
-        let live = live_files::live_files(&snapshot, self.at().engine.as_ref())?;
+        let live = self.live_files(&snapshot)?;
         let files: HashMap<String, live_files::LiveFile> = live.into_iter().map(|f| (f.file.path.clone(), f)).collect();
         let mut seen = HashSet::with_capacity(commit.removes.len());
         let mut removed = Vec::with_capacity(commit.removes.len());
@@ -734,9 +721,14 @@ impl Table {
     }
 
     pub fn files(&self, version: u64) -> Result<Vec<DataFile>> {
-        let snapshot = self.replayer.snapshot_at(version)?;
-        let files = live_files::live_files(&snapshot, self.at().engine.as_ref())?;
+        let files = self.live_files(&self.replayer.snapshot_at(version)?)?;
         Ok(files.into_iter().map(|f| f.file).collect())
+    }
+
+    fn live_files(&self, snapshot: &SnapshotRef) -> Result<Vec<live_files::LiveFile>> {
+        let files = live_files::live_files(snapshot, self.at().engine.as_ref())?;
+        checksum_file::check_files(snapshot, &files, self.log())?;
+        Ok(files)
     }
 }
 
@@ -770,10 +762,7 @@ impl Table {
         if checkpoint + self.checkpoint_interval() < first_needed {
             checkpoint = first_needed;
             if !dry_run {
-                let snapshot = Snapshot::builder_for(url.as_str())
-                    .at_version(checkpoint)
-                    .build(engine.as_ref())?;
-                checkpoint::write(&snapshot, engine.as_ref(), log)?;
+                checkpoint::write(&self.at().snapshot_at(checkpoint)?, engine.as_ref(), log)?;
             }
         }
         if checkpoint <= oldest {
@@ -1009,14 +998,179 @@ mod tests {
         fs::write(&path, &checksum).unwrap();
         let opened = open(dir.path()).unwrap().state().table.unwrap();
         assert_eq!(opened.id, "5f1c1b8e-0000-4000-8000-000000000000");
-        for (from, to) in [("5f1c1b8e", "5f1c1b8f"), (r#"\"name\":\"a\""#, r#"\"name\":\"b\""#)] {
+        let damaged = |from: &str, to: &str| {
             let changed = checksum.replacen(from, to, 1);
             assert_ne!(changed, checksum);
             fs::write(&path, changed).unwrap();
-            let error = open(dir.path()).err().unwrap();
+        };
+        let told = |error: ShimError| {
             assert_eq!(error.class, Class::Corruption);
             assert!(error.message.contains("00000000000000000001.crc"), "{}", error.message);
+        };
+        for (from, to) in [
+            ("5f1c1b8e", "5f1c1b8f"),
+            (r#"\"name\":\"a\""#, r#"\"name\":\"b\""#),
+            (r#""partitionColumns":["k"]"#, r#""partitionColumns":["a"]"#),
+            (
+                r#""configuration":{}"#,
+                r#""configuration":{"delta.appendOnly":"true"}"#,
+            ),
+            (r#""createdTime":1"#, r#""createdTime":2"#),
+            (r#""minWriterVersion":2"#, r#""minWriterVersion":3"#),
+        ] {
+            damaged(from, to);
+            told(open(dir.path()).err().unwrap());
         }
+        for (from, to) in [
+            (r#""numFiles":0"#, r#""numFiles":1"#),
+            (r#""tableSizeBytes":0"#, r#""tableSizeBytes":7"#),
+        ] {
+            damaged(from, to);
+            told(open(dir.path()).unwrap().files(1).unwrap_err());
+        }
+    }
+
+    fn checksum_path(dir: &TestDirectory, version: u64) -> PathBuf {
+        log_of(dir.path()).join(log_files::checksum_name(version))
+    }
+
+    fn json(path: &Path) -> Value {
+        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_checksum_file_beside_a_checkpoint_says_what_the_log_says_and_the_kernel_reads_it() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 24);
+        for version in 0..=24 {
+            assert_eq!(checksum_path(&dir, version).exists(), [10, 20].contains(&version));
+        }
+        let first = fs::read_to_string(log_of(dir.path()).join(log_files::commit_name(0))).unwrap();
+        let action = |name: &str| {
+            let lines = first.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+            lines.filter_map(|l| l.get(name).cloned()).next().unwrap()
+        };
+        for version in [10, 20] {
+            let files = table.files(version).unwrap();
+            let checksum = json(&checksum_path(&dir, version));
+            assert_eq!(checksum["numFiles"], files.len());
+            assert_eq!(checksum["tableSizeBytes"], files.iter().map(|f| f.size).sum::<i64>());
+            assert_eq!(
+                (&checksum["numMetadata"], &checksum["numProtocol"]),
+                (&1.into(), &1.into())
+            );
+            assert_eq!(checksum["protocol"], action("protocol"));
+            let mut metadata = checksum["metadata"].as_object().unwrap().clone();
+            metadata.retain(|_, value| !value.is_null());
+            assert_eq!(Value::Object(metadata), action("metaData"));
+            let snapshot = table.replayer.snapshot_at(version).unwrap();
+            let stats = Snapshot::builder_for(snapshot.table_root().as_str())
+                .at_version(version)
+                .build(table.at().engine.as_ref())
+                .unwrap()
+                .get_file_stats_if_present()
+                .unwrap();
+            assert_eq!(checksum["numFiles"], stats.num_files());
+            assert_eq!(checksum["tableSizeBytes"], stats.table_size_bytes());
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_of_a_checksum_file_is_told_or_changes_nothing() {
+        let dir = TestDirectory::new();
+        drop(aged_table(&dir, 12));
+        let path = checksum_path(&dir, 10);
+        let whole = fs::read(&path).unwrap();
+        let seen = || -> Result<(Advance, Vec<DataFile>)> {
+            let table = open(dir.path())?;
+            Ok((table.state(), table.files(10)?))
+        };
+        let expected = seen().unwrap();
+        let name = br#"{"inletDigest":""#.len();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] = match damaged[at] {
+                digit @ b'0'..=b'9' => b'0' + (digit - b'0' + 1) % 10,
+                byte => byte ^ (1 << (at % 8)),
+            };
+            fs::write(&path, &damaged).unwrap();
+            match seen() {
+                // Without its digest's name it is one that is held against the log.
+                Ok(found) => assert!(at < name && found == expected, "byte {at}"),
+                Err(e) => {
+                    assert_eq!(e.class, Class::Corruption);
+                    assert!(e.message.contains("00000000000000000010.crc"), "{e}");
+                }
+            }
+        }
+        for at in (0..whole.len()).step_by(13) {
+            fs::write(&path, &whole[..at]).unwrap();
+            assert!(seen().map_or_else(|e| e.class == Class::Corruption, |found| found == expected));
+        }
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(seen().unwrap(), expected);
+    }
+
+    #[test]
+    fn an_old_checkpoint_that_has_other_files_than_its_checksum_file_is_told() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 24);
+        let log = log_of(dir.path());
+        fs::copy(
+            log.join(log_files::checkpoint_name(20)),
+            log.join(log_files::checkpoint_name(10)),
+        )
+        .unwrap();
+        let error = table.files(10).unwrap_err();
+        assert_eq!(error.class, Class::Corruption);
+        assert!(error.message.contains("00000000000000000010.crc"), "{error}");
+        fs::remove_file(checksum_path(&dir, 10)).unwrap();
+        assert!(table.files(10).is_ok(), "it takes the checksum file to see it");
+    }
+
+    #[test]
+    fn a_handle_that_is_open_does_not_go_by_a_damaged_checksum_file_either() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 9);
+        let other = open(dir.path()).unwrap();
+        committed(other.commit(9, &marker("ten", "app", 9)));
+        drop(other);
+        let path = checksum_path(&dir, 10);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(
+            &path,
+            text.replacen(r#""minWriterVersion":2"#, r#""minWriterVersion":4"#, 1),
+        )
+        .unwrap();
+        table.refresh().unwrap();
+        let error = table.files(10).unwrap_err();
+        assert!(error.message.contains("00000000000000000010.crc"), "{error}");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(table.files(10).unwrap().len(), 6);
+    }
+
+    #[test]
+    fn a_checkpoint_stands_whose_checksum_file_cannot_be_written_and_another_writers_is_not_replaced() {
+        const ENOSPC: c_int = 28;
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 5);
+        let write = |version: u64| {
+            let snapshot = table.replayer.snapshot_at(version).unwrap();
+            checkpoint::write(&snapshot, table.at().engine.as_ref(), table.log())
+        };
+        let error = failing::at("lake.before_checksum_file", ENOSPC, || write(4)).unwrap_err();
+        assert_eq!(error.class, Class::Io);
+        assert!(error.message.contains("00000000000000000004.crc"), "{error}");
+        assert_eq!(last_checkpoint_version(log_of(dir.path())), Some(4));
+        assert!(!checksum_path(&dir, 4).exists());
+        fs::write(checksum_path(&dir, 5), b"of another").unwrap();
+        write(5).unwrap();
+        assert_eq!(fs::read(checksum_path(&dir, 5)).unwrap(), b"of another");
+        let left = fs::read_dir(log_of(dir.path()))
+            .unwrap()
+            .map(|e| e.unwrap().file_name());
+        assert!(left.into_iter().all(|name| !name.to_str().unwrap().starts_with('.')));
+        assert_eq!(open(dir.path()).unwrap().state().transactions["app"], 4);
     }
 
     #[test]
@@ -1323,8 +1477,9 @@ mod tests {
             "a dry run removes nothing"
         );
         assert_eq!(table.clean_log(future, 24, false).unwrap(), planned);
-        // Commits 0 to 19, the checkpoint of 10, a checksum and a compacted commit.
-        assert_eq!(planned.removed_files, 23);
+        // Commits 0 to 19, the checkpoint of 10 and its checksum, another checksum and a compacted commit.
+        assert_eq!(planned.removed_files, 24);
+        assert!(!log.join(log_files::checksum_name(10)).exists() && log.join(log_files::checksum_name(20)).exists());
         assert_eq!(table.versions(), Ok((20, 35)));
         assert!(log.join("notes.txt").exists());
 
@@ -1352,7 +1507,7 @@ mod tests {
         fs::remove_file(log.join("_last_checkpoint")).unwrap();
         let planned = table.clean_log(now_ms() + 1000, 25, true).unwrap();
         assert!(!log.join(log_files::checkpoint_name(25)).exists());
-        assert_eq!((planned.oldest, planned.removed_files), (25, 25));
+        assert_eq!((planned.oldest, planned.removed_files), (25, 27), "and two checksums");
         assert_eq!(table.clean_log(now_ms() + 1000, 25, false).unwrap(), planned);
         assert!(log.join(log_files::checkpoint_name(25)).exists());
         assert_eq!(open(dir.path()).unwrap().state().transactions["app"], 28);

@@ -19,7 +19,7 @@ from generator import UNLIMITED
 from program import EXIT_OK, Program, sets
 
 FIRST = int(os.environ.get("INLET_CORRUPTION_SEED") or 1)
-SEEDS = range(FIRST, FIRST + (1 if os.environ.get("INLET_CORRUPTION_SEED") else 12))
+SEEDS = range(FIRST, FIRST + (1 if os.environ.get("INLET_CORRUPTION_SEED") else 14))
 TABLES = ("bronze.ventes_stream", "silver.ventes_aggreges", "silver.ventes_par_pays")
 EXIT_VERIFICATION = 4
 BATCHES = sets("bronze.batch_interval=20ms", "bronze.batch_rows=200")
@@ -60,7 +60,7 @@ def files_of(lake: pathlib.Path) -> dict[str, list[pathlib.Path]]:
             continue
         in_log = path.parent.name == "_delta_log"
         if in_log and path.name != "_last_checkpoint":
-            kinds["checkpoint" if "checkpoint" in path.name else "commit"].append(path)
+            kinds[{".json": "commit", ".parquet": "checkpoint", ".crc": "checksum"}[path.suffix]].append(path)
         elif in_log:
             kinds["hint"].append(path)
         elif path.suffix in (".parquet", ".json"):
@@ -99,7 +99,7 @@ def test_one_damaged_file_is_told_or_harmless(whole, copy, seed):
     program, _, answers = whole
     rng = random.Random(seed)
     kinds = files_of(copy)
-    assert kinds.keys() == {"bronze", "silver", "commit", "checkpoint", "hint", "state"}
+    assert kinds.keys() == {"bronze", "silver", "commit", "checkpoint", "checksum", "hint", "state"}
     path = rng.choice(kinds[sorted(kinds)[seed % len(kinds)]])
     case = f"INLET_CORRUPTION_SEED={seed}: {damage(rng, path)} of {path}"
 
@@ -132,6 +132,21 @@ def test_a_changed_digit_of_a_marker_stops_every_command(whole, copy):
     others.append(program.run("query", program.pipeline, f"SELECT count(*) FROM {TABLES[0]}", "--lake", copy))
     for done in (ingest, *others):
         assert done.code not in (EXIT_OK, EXIT_VERIFICATION) and log[-1].name in done.stderr and "lake.corrupt" in done.stderr, done
+
+
+def test_a_changed_digit_of_a_checksum_file_is_told_and_nothing_is_missing_without_it(whole, copy):
+    program, _, answers = whole
+    path = max((copy / "bronze" / "ventes_stream" / "_delta_log").glob("*.crc"))
+    text = path.read_text("utf-8")
+    before, _, after = text.partition('"numFiles":')
+    path.unlink()
+    path.write_text(before + '"numFiles":' + str((int(after[0]) + 1) % 10) + after[1:], "utf-8")
+    sql = f"SELECT count(*) FROM {TABLES[0]}"
+    for arguments in (["query", program.pipeline, sql], ["verify", program.pipeline], ["optimize", program.pipeline]):
+        done = program.run(*arguments, "--lake", copy)
+        assert done.code not in (EXIT_OK, EXIT_VERIFICATION) and path.name in done.stderr and "lake.corrupt" in done.stderr, done
+    path.unlink()
+    assert ask(program, copy) == (answers, [])
 
 
 def test_a_changed_bit_of_a_data_file_is_never_rewritten_as_if_it_were_right(whole, copy):

@@ -58,6 +58,7 @@ POINTS = {
     "lake.after_commit_link": 12,
     "lake.after_commit_dirsync": 12,
     "lake.before_checkpoint": 2,
+    "lake.before_checksum_file": 2,
     "lake.after_checkpoint": 2,
 }
 

@@ -6,6 +6,7 @@ views, of commits that replay and of restore, which are not there yet.
 
 from __future__ import annotations
 
+import json
 import pathlib
 import random
 import re
@@ -368,6 +369,27 @@ def test_rule_08_checkpoints_hold_what_the_log_does(program, lake, reference, tm
     for path in tmp_path.glob("0*.json"):
         path.rename(log / path.name)
     assert reference.assert_exact(lake).events == total
+
+
+def test_rule_08_the_checksum_file_of_a_checkpoint_says_what_delta_rs_and_the_log_say_of_its_version(program, lake):
+    small = sets("bronze.batch_rows=100")
+    program.ingest(lake, *generator.EVENTS, *UNLIMITED, *small, "--events", 3000).expect(EXIT_OK)
+    program.run("optimize", program.pipeline, BRONZE, "--lake", lake).expect(EXIT_OK)  # files that are removed are not counted
+    program.ingest(lake, *generator.EVENTS, *UNLIMITED, *small, "--events", 6000).expect(EXIT_OK)
+    table = lake / BRONZE
+    checkpoints, checksums = (sorted((table / "_delta_log").glob(f"*.{kind}")) for kind in ("checkpoint.parquet", "crc"))
+    assert len(checksums) >= 2 and [path.name[:20] for path in checksums] == [path.name[:20] for path in checkpoints]
+    commits = delta_log.read(table)
+    for path in checksums:
+        says, version = json.loads(path.read_text("utf-8")), int(path.stem)
+        files = pyarrow.table(deltalake.DeltaTable(str(table), version=version).get_add_actions(flatten=True))
+        assert (says["numFiles"], says["tableSizeBytes"]) == (files.num_rows, sum(files["size_bytes"].to_pylist())), path
+        assert (says["numMetadata"], says["numProtocol"]) == (1, 1)
+        metadata, protocol = ([getattr(c, kind) for c in commits[: version + 1] if getattr(c, kind)][-1] for kind in ("metadata", "protocol"))
+        assert {key: value for key, value in says["metadata"].items() if value is not None} == metadata
+        assert says["protocol"] == protocol
+        assert "setTransactions" not in says, "whoever believes markers of a file whose digest it does not know"
+    assert any(commit.removes for commit in commits[: int(checksums[-1].stem) + 1])
 
 
 # --- rule 9: loss is never silent (test_kafka.py has expired offsets and recreated topics, test_stop.py shrunk files) ---
