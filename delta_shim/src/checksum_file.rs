@@ -151,9 +151,7 @@ impl Totals {
 }
 
 fn damaged(place: &str, what: &str) -> ShimError {
-    ShimError::corruption(format!(
-        "{place} is damaged: {what}; the log is whole without it, and it may as well be deleted"
-    ))
+    ShimError::corruption(format!("{place} is damaged: {what}"))
 }
 
 fn broken(place: &str) -> ShimError {

@@ -278,8 +278,8 @@ Database::~Database() = default;
 
 Result<Database> Database::open(const DatabaseOptions& options) {
   // Nothing is loaded or fetched that is not compiled in. Rows of a batch carry their offset, so files need no order,
-  // and COPY writes from all threads at once. The bytes of files are the system's to cache: a view and a compaction read
-  // each of theirs once, and DuckDB's own cache would fill up to the limit with them.
+  // and COPY writes from all threads at once. The bytes of files are the system's to cache: a view and a compaction
+  // read each of theirs once, and DuckDB's own cache would fill up to the limit with them.
   const std::array<std::pair<const char*, std::string>, 9> settings{{
       {"threads", std::to_string(std::max(1, options.threads))},
       {"memory_limit", std::to_string(options.memory_limit_bytes) + "B"},

@@ -23,7 +23,9 @@ Status shim_status(delta_shim_error* raw, const std::string& where) {
     case DELTA_SHIM_CORRUPTION:
       return Status(StatusCode::kCorruption, "lake.corrupt", message)
           .at(where)
-          .fix("restore the file from a copy of the table; nothing is written until the log is whole");
+          .fix(
+              "restore the file from a copy of the table, or delete it if it is a .crc, which the log does without; "
+              "nothing is written until the log is whole");
     case DELTA_SHIM_DENIED:
       return Status(StatusCode::kUnavailable, "lake.store_denied", "the object store refuses the request")
           .at(where)
