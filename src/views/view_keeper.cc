@@ -116,10 +116,12 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
 }
 
 void ViewKeeper::fail(const char* doing, const Status& status) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (failed_.exchange(true)) return;  // both threads come upon what is wrong with a table
+    shown_.problem = status;
+  }
   log::error("views", "view {} has stopped, {}: {}", plan_.name, doing, status.to_line());
-  failed_ = true;
-  const std::scoped_lock lock(mutex_);
-  shown_.problem = status;
 }
 
 void ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
@@ -398,7 +400,7 @@ void ViewKeeper::publish(BronzeLog& log, const ShouldStop& should_stop, bool now
     next_publish_ = clock_.steady_now() + kRetryAfter;
   }
   const std::scoped_lock lock(mutex_);
-  shown_.problem = status;
+  if (!failed_) shown_.problem = status;
 }
 
 void ViewKeeper::published_at(const BronzePosition& position, TableVersion table_version, SteadyTime started) {

@@ -96,9 +96,7 @@ class ViewKeeper {
   bool restore_damaged();
 
   /// Stops the view for this reason, if it goes on; from any thread.
-  void stop(const Status& why) {
-    if (!failed_) fail("looking at bronze", why);
-  }
+  void stop(const Status& why) { fail("looking at bronze", why); }
 
   /// True when the state is not yet at `version`.
   bool is_behind(TableVersion version) const { return has_state() && !failed_ && position_.version < version; }
