@@ -1,6 +1,7 @@
 #include "views/view_keeper.h"
 
 #include <algorithm>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -11,8 +12,10 @@
 namespace inlet::views {
 namespace {
 
-// How many files one query reads when a state is built from the log: a place to stop at.
+// How many files one query reads when a state is built from the log: a place to stop at. A state that follows the log
+// goes by events too, so that it can be published and saved on the way.
 constexpr std::size_t kFilesAtOnce = 256;
+constexpr std::size_t kEventsAtOnce = 500'000;
 
 // DuckDB aggregates a batch where few groups take many events: what it keeps at once is about what the state holds.
 // More entries than this are not its to hold, and with fewer events an entry its work would be done twice.
@@ -34,6 +37,9 @@ constexpr std::string_view kOutOfMemory = "duckdb.out_of_memory";
 constexpr int kPublishPace = 5;
 constexpr std::chrono::seconds kRetryAfter{2};
 constexpr int kSavePace = 10;
+
+// How long a state that follows the log stands still between two steps for who wants to publish or save it.
+constexpr std::chrono::milliseconds kLetIn{30};
 
 // Builds in a row that came to an end because what they had just written to disk could not be read.
 constexpr int kMostDamagedBuilds = 3;
@@ -204,7 +210,7 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
     // Several small versions are one step: their files are read by one query.
     std::vector<lake::LiveFile> files;
     BronzePosition reached = position_;
-    while (reached.version < to && files.size() < kFilesAtOnce) {
+    while (reached.version < to && files.size() < kFilesAtOnce && events_in(files) < kEventsAtOnce) {
       auto changes = log.changes({reached.version.value + 1});
       if (changes.status().code() == StatusCode::kNotFound) return rebuild(log, to, should_stop);
       INLET_RETURN_IF_ERROR(changes.status());
@@ -229,6 +235,7 @@ Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldSto
       return rebuild(log, to, should_stop);
     }
     INLET_RETURN_IF_ERROR(merged);
+    if (position_.version < to && is_waited_for_.exchange(false)) std::this_thread::sleep_for(kLetIn);
   }
   return Status::ok();
 }
@@ -452,7 +459,10 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   std::uint64_t state = 0;
   {
     const std::scoped_lock lock(mutex_);
-    if (!state_ || is_half_merged_) return Status::ok();
+    if (!state_ || is_waiting_for_state()) return Status::ok();
+    // After a restart the table is ahead of the state for a while.
+    if (published_ && published_->table_id == position_.table_id && position_.version < published_->version)
+      return Status::ok();
     state = state_->id();
     request.mode = replace_all_ ? Publisher::Mode::kReplaceAll : Publisher::Mode::kReplacePartitions;
     request.bronze = position_;
@@ -530,6 +540,12 @@ Status ViewKeeper::publish_state(const ShouldStop& should_stop) {
   if (outcome->kind == Publisher::Outcome::Kind::kOvertaken)
     next_publish_ = clock_.steady_now() + options_.fastest_publish;
   return Status::ok();
+}
+
+// With the mutex held.
+bool ViewKeeper::is_waiting_for_state() {
+  if (is_half_merged_) is_waited_for_ = true;
+  return is_half_merged_;
 }
 
 void ViewKeeper::note_damaged(const OnDisk& partition) {
@@ -664,7 +680,7 @@ void ViewKeeper::save(duck::Connection& connection, bool now) {
   StateFiles::Pending pending;
   {
     const std::scoped_lock lock(mutex_);
-    if (!state_ || is_half_merged_ || !has_unsaved_) return;
+    if (!state_ || !has_unsaved_ || is_waiting_for_state()) return;
     pending = StateFiles::prepare(*state_, plan_, position_);
     has_unsaved_ = false;
   }

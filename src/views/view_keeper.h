@@ -137,6 +137,7 @@ class ViewKeeper {
   void publish(BronzeLog& log, const ShouldStop& should_stop, bool now);
   Status publish_state(const ShouldStop& should_stop);
   struct OnDisk;
+  bool is_waiting_for_state();                 // mutex_ is held
   void note_damaged(const OnDisk& partition);  // mutex_ is held
   Status failed_to_publish(const Status& status, const Events& rows);
   Status publish_appended(BronzeLog& log, const ShouldStop& should_stop);
@@ -155,8 +156,9 @@ class ViewKeeper {
   StateFiles files_;     // the publish thread saves by it, after start
   std::atomic<bool> failed_{false};
   std::atomic<bool> gave_up_state_{false};
-  std::atomic<bool> has_damaged_{false};  // a partition on disk could not be read
-  int damaged_builds_ = 0;                // apply thread's: in a row
+  std::atomic<bool> has_damaged_{false};    // a partition on disk could not be read
+  std::atomic<bool> is_waited_for_{false};  // the publish thread found the state half merged
+  int damaged_builds_ = 0;                  // apply thread's: in a row
 
   mutable std::mutex mutex_;                 // held over a merge and over the copying of rows, never over SQL or I/O
   std::unique_ptr<ViewState> state_;         // guarded by mutex_; changed by the apply thread only
