@@ -218,18 +218,18 @@ def test_what_cannot_be_kept_is_refused_by_check_and_run(program, lake, sql, rea
 
 
 def test_killed_again_and_again_the_views_end_in_the_same_tables(program, lake):
-    """Kills at every step of apply, publish and save, and from outside; proven in between and at the end."""
+    """Kills at every step of apply, publish and save, and from outside; proven after each and at the end."""
     rng = random.Random(f"{SEED}/views")
     arguments = [*generator.EVENTS, *UNLIMITED]
     kills, story = 0, []
-    deadline = time.monotonic() + 240
     try:
-        while kills < KILLS and time.monotonic() < deadline:
+        keep(program, lake, *arguments, "--events", 1000, timeout=60).expect(EXIT_OK)  # every table is published
+        while kills < KILLS:
             env = {}
             if rng.random() < 0.6:
                 point = rng.choice(sorted(POINTS))
                 env = {"INLET_KILL_AT": f"{point}:{rng.randint(1, POINTS[point])}"}
-            pace = sets("source.generator.rate=40000")
+            pace = sets("source.generator.rate=8000")
             with program.start("run", program.pipeline, "--lake", lake, *sets(*SMALL_BATCHES), *arguments, *pace, env=env) as run:
                 limit = rng.uniform(0.05, 0.6) if not env else 0.8
                 started = time.monotonic()
@@ -240,11 +240,7 @@ def test_killed_again_and_again_the_views_end_in_the_same_tables(program, lake):
             assert done.code == -signal.SIGKILL, done
             kills += 1
             story.append(f"{env or 'from outside'} after {done.seconds:.2f} s")
-            if kills % 40 == 0 and (lake / "silver" / "ventes_par_segment" / "_delta_log").is_dir():
-                silver_now = [view for view in silver.VIEWS if silver.reflects(lake, view) is not None]
-                for view in silver_now:
-                    verify(program, lake, view).expect(EXIT_OK)
-        assert kills >= min(KILLS, 100), f"only {kills} kills in the time there was"
+            verify(program, lake).expect(EXIT_OK)
         events = oracle.events_committed(lake) + 1000
         keep(program, lake, *arguments, "--events", events, timeout=60).expect(EXIT_OK)
         verify(program, lake).expect(EXIT_OK)
