@@ -27,6 +27,7 @@ import test_crash
 from generator import UNLIMITED
 from object_server import CREDENTIALS, NOWHERE
 from program import EXIT_CONFIGURATION, EXIT_DATA_LOSS, EXIT_OK, EXIT_RUNTIME, EXIT_UNAVAILABLE, SMALL_BATCHES, Program, sets
+from test_maintenance import MINUTES, SHORT_RETENTION
 from test_support_bundle import Bundle
 
 SEED = int(os.environ.get("INLET_OBJECT_SEED") or random.SystemRandom().randrange(2**32))
@@ -284,6 +285,30 @@ def test_of_commits_that_race_for_a_version_exactly_one_wins_and_the_others_come
         assert position not in own, "twice"
         own.add(position)
     assert sorted(len(positions) for positions in read.values()) == [events, events]
+
+
+def test_a_run_looks_after_its_tables_there(remote):
+    """Small files come together, what was removed is deleted and the log is cleaned, while delta-rs reads on."""
+    upkeep = sets(*MINUTES, *SHORT_RETENTION, "serve.query_timeout=1s", "source.generator.rate=2000")
+    with remote.start_ingest(*upkeep, "--json") as running:
+        running.wait_until(lambda: (remote.newest_commit() or "") > f"{5:020}", 30, "five versions")
+        first = remote.bucket.keys(f"lake/{BRONZE}")
+        counts = []
+
+        def is_cleaned() -> bool:
+            counts.append(remote.table(BRONZE).to_pyarrow_table(columns=["_offset"]).num_rows)
+            left = set(remote.bucket.keys(f"lake/{BRONZE}"))
+            return f"_delta_log/{0:020}.json" not in left and any(k.endswith(".parquet") and k not in left for k in first)
+
+        running.wait_until(is_cleaned, 60, "a vacuum and a clean log")
+        running.signal(signal.SIGTERM)
+        done = running.wait(30).expect(EXIT_OK)
+    summary = done.json()
+    kept = summary["maintenance"]
+    assert kept["compactions"] > 0 and kept["vacuumed_files"] > 0 and kept["cleaned_log_files"] > 0, kept
+    assert kept["problems"] == {} and counts == sorted(counts), (kept, counts)
+    rows = remote.rows(BRONZE)
+    assert len({(row["_partition"], row["_offset"]) for row in rows}) == len(rows) == summary["rows"] == remote.count()
 
 
 # --- crashes and outages ---
