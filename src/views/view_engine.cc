@@ -93,7 +93,9 @@ ViewEngine::~ViewEngine() {
 }
 
 void ViewEngine::offer(CommittedEvents events, const ShouldStop& should_stop) {
-  const QueueWeight weight{events.rows, events.bytes};
+  // A chunk takes the room of a full one, however few rows are in it: thousands of small batches are no small queue.
+  const std::size_t room = events.chunks.size() * duckdb_vector_size();
+  const QueueWeight weight{std::max(events.rows, room), events.bytes};
   for (auto waited = kCatchUpPause; !is_level_ && is_keeper_ && !should_stop() && waited.count() > 0; --waited) {
     if (queue_.closed()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
