@@ -14,7 +14,6 @@ use crate::error::{Result, ShimError};
 pub const TAG: &str = "inletDigest";
 
 const PREFIX: &str = "xxh64:";
-const DIGITS: usize = 16;
 
 /// What stands where a text's own digest will: the digest is that of the bytes with this in its place.
 pub const PLACEHOLDER: &str = "xxh64:0000000000000000";
@@ -96,7 +95,7 @@ pub fn seal_of(text: &[u8]) -> Seal {
     let Some(place) = place_of(text) else {
         return Seal::Absent;
     };
-    let expected = text.get(place..place + PREFIX.len() + DIGITS).unwrap_or_default();
+    let expected = text.get(place..place + PLACEHOLDER.len()).unwrap_or_default();
     if expected == of_sealed(text, place).as_bytes() {
         Seal::Whole
     } else {

@@ -257,12 +257,7 @@ impl Store {
 
     /// Each is whole under its name, or not there at all. Names are never given twice, so that a put may be repeated.
     pub fn put_files(&self, files: &[Transfer]) -> Result<()> {
-        wait(
-            stream::iter(files.iter().map(|file| self.put_file(file)))
-                .buffer_unordered(FILES_AT_ONCE)
-                .try_collect::<Vec<()>>(),
-        )?
-        .map(|_| ())
+        wait_for_all(files.iter().map(|file| self.put_file(file)))
     }
 
     async fn put_file(&self, file: &Transfer) -> Result<()> {
@@ -327,12 +322,7 @@ impl Store {
 
     /// Fetches each to its place: aside, held against size and digest, renamed. CORRUPTION: it is another one.
     pub fn get_files(&self, files: &[Transfer]) -> Result<()> {
-        wait(
-            stream::iter(files.iter().map(|file| self.get_file(file)))
-                .buffer_unordered(FILES_AT_ONCE)
-                .try_collect::<Vec<()>>(),
-        )?
-        .map(|_| ())
+        wait_for_all(files.iter().map(|file| self.get_file(file)))
     }
 
     async fn get_file(&self, file: &Transfer) -> Result<()> {
@@ -482,6 +472,12 @@ fn last_part(name: &str) -> &str {
 
 fn wait<T>(task: impl Future<Output = T>) -> Result<T> {
     Ok(engine::runtime()?.block_on(task))
+}
+
+/// So many at once; the first error ends the others.
+fn wait_for_all<F: Future<Output = Result<()>>>(transfers: impl Iterator<Item = F>) -> Result<()> {
+    let all = stream::iter(transfers).buffer_unordered(FILES_AT_ONCE);
+    wait(all.try_collect::<Vec<()>>())?.map(|_| ())
 }
 
 fn point(name: &CStr) -> io::Result<()> {
