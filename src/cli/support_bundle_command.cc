@@ -416,15 +416,19 @@ class Bundle {
     return document("versions.json", versions);
   }
 
-  Result<std::unique_ptr<lake::Lake>> open_lake() const {
-    config::PipelineConfig place;
-    place.lake = lake_;
-    if (config_) place.storage = config_->storage;
-    return open_existing_lake(place);
+  // Once: to open one in an object store is several requests.
+  Result<lake::Lake*> open_lake() {
+    if (!opened_) {
+      config::PipelineConfig place;
+      place.lake = lake_;
+      if (config_) place.storage = config_->storage;
+      INLET_ASSIGN_OR_RETURN(opened_, open_existing_lake(place));
+    }
+    return opened_.get();
   }
 
   Status tables_document() {
-    INLET_ASSIGN_OR_RETURN(const auto lake, open_lake());
+    INLET_ASSIGN_OR_RETURN(auto* const lake, open_lake());
     INLET_ASSIGN_OR_RETURN(const auto tables, summarize_tables(*lake));
     return document("tables.json", tables_json(tables));
   }
@@ -464,7 +468,7 @@ class Bundle {
 
   // Of a lake in an object store: what the newest commits say, without the files they name.
   Status histories() {
-    INLET_ASSIGN_OR_RETURN(const auto lake, open_lake());
+    INLET_ASSIGN_OR_RETURN(auto* const lake, open_lake());
     INLET_ASSIGN_OR_RETURN(auto names, lake->tables());
     keep_most(names);
     for (const auto& name : names) {
@@ -583,6 +587,7 @@ class Bundle {
   std::optional<config::PipelineConfig> config_;  // absent: the pipeline file is wrong
   std::string lake_;                              // directory or URL; empty: not known
   std::string root_;                              // the local directory of it
+  std::unique_ptr<lake::Lake> opened_;
   std::string name_;
   std::optional<std::string> pipeline_text_;
   config::SecretRemover secrets_;
