@@ -32,6 +32,9 @@ double canonical(double value) {
   return value == 0 ? 0.0 : value;
 }
 
+// Whether a distinct value is kept as a number.
+bool is_packed(Physical physical) { return physical != Physical::kText && physical != Physical::kInt128; }
+
 // Bytes of a key's column from its mark on.
 std::size_t part_size(const char* at, Physical physical) {
   if (*at == kNull) return 1;
@@ -272,7 +275,7 @@ void PartitionState::add_distinct(std::size_t index, Rows rows, const VectorRead
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (values.is_null(from + i)) continue;
     bool is_new = false;
-    if (physical == Physical::kText || physical == Physical::kInt128) {
+    if (!is_packed(physical)) {
       std::string entry(reinterpret_cast<const char*>(&rows[i]), sizeof rows[i]);
       if (physical == Physical::kText) {
         entry += values.text(from + i);
@@ -363,14 +366,32 @@ std::vector<duck::DataChunk> PartitionState::distinct_pairs(std::size_t index) c
   return chunks;
 }
 
-bool PartitionState::add_pairs(std::size_t index, duckdb_data_chunk pairs, Rows places) {
+void PartitionState::make_places(std::size_t rows, std::size_t distinct_values) {
+  index_.reserve(rows);
+  row_keys_.resize(rows);
+  for (auto& column : columns_) column.resize(rows);
+  for (auto& counts : distinct_counts_) counts.resize(rows);
+  for (std::size_t i = 0; i < distinct_values_.size(); ++i) {
+    auto& values = distinct_values_[i];
+    is_packed(physical_of(plan_.distinct_counts[i].type)) ? values.packed.reserve(distinct_values)
+                                                          : values.texts.reserve(distinct_values);
+  }
+}
+
+bool PartitionState::place(std::size_t row, std::string_view key) {
+  if (row >= row_keys_.size() || row_keys_[row] != nullptr) return false;
+  row_keys_[row] = keep(key);
+  return index_.emplace(row_keys_[row], static_cast<std::uint32_t>(row)).second;
+}
+
+bool PartitionState::add_pairs(std::size_t index, duckdb_data_chunk pairs) {
   const auto columns = readers_of(pairs, pair_schema(plan_, index));
   const std::size_t count = duckdb_data_chunk_get_size(pairs);
   std::vector<std::uint32_t> rows(count);
   for (std::size_t i = 0; i < count; ++i) {
     const auto row = columns[0].value<std::int64_t>(i);
-    if (row < 0 || static_cast<std::size_t>(row) >= places.size()) return false;
-    rows[i] = places[static_cast<std::size_t>(row)];
+    if (row < 0 || static_cast<std::size_t>(row) >= distinct_counts_[index].size()) return false;
+    rows[i] = static_cast<std::uint32_t>(row);
   }
   add_distinct(index, rows, columns[1], 0);
   return true;

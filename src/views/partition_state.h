@@ -75,8 +75,17 @@ class PartitionState {
   /// Every distinct pair of one count, as chunks (r BIGINT, v): the row, and a value it has counted.
   std::vector<duck::DataChunk> distinct_pairs(std::size_t index) const;
   static Schema pair_schema(const ViewPlan& plan, std::size_t index);
-  /// Takes such a chunk back; `places` says which row each r is now. False: it names a row that is not there.
-  bool add_pairs(std::size_t index, duckdb_data_chunk pairs, std::span<const std::uint32_t> places);
+
+  // ---- taking saved rows back, under the numbers they had. The rows and the pairs of a count do not touch each other:
+  // two threads may bring them. ----
+
+  /// Precondition: there is no row. Makes so many, to be given their keys by place(). `distinct_values`: about how many
+  /// of each count there will be.
+  void make_places(std::size_t rows, std::size_t distinct_values);
+  /// Gives a row its key. False: there is no such row, it has one, or another row has the key.
+  bool place(std::size_t row, std::string_view key);
+  /// Takes a chunk of distinct_pairs(). False: it names a row that is not there.
+  bool add_pairs(std::size_t index, duckdb_data_chunk pairs);
 
  private:
   /// A key in the arena: its length, then its bytes.

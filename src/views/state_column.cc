@@ -94,6 +94,11 @@ void StateColumn::append_null() {
   }
 }
 
+void StateColumn::resize(std::size_t rows) {
+  valid_.resize(rows);
+  physical_ == Physical::kText ? texts_.resize(rows) : cells_.resize(rows * width_of(physical_));
+}
+
 std::size_t StateColumn::bytes() const {
   return cells_.capacity() + valid_.capacity() + texts_.capacity() * sizeof(std::string) + text_bytes_;
 }

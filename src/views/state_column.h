@@ -69,6 +69,8 @@ class StateColumn {
   explicit StateColumn(const ColumnType& type) : type_(type), physical_(physical_of(type)) {}
 
   void append_null();
+  /// So many rows, of which the new ones are NULL.
+  void resize(std::size_t rows);
   std::size_t bytes() const;
 
   bool is_null(std::size_t row) const { return valid_[row] == 0; }

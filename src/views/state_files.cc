@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <numeric>
 #include <set>
@@ -53,6 +54,9 @@ Status damaged(const std::string& what) { return {StatusCode::kCorruption, "view
 
 constexpr const char* kRow = "r";
 
+// From so many on they are read beside the rows.
+constexpr std::size_t kPairsWorthAThread = 50'000;
+
 // k0…, p0…; the pairs restore the distinct counts.
 Schema without_distinct_counts(const ViewPlan& plan) {
   Schema schema = plan.state;
@@ -76,18 +80,6 @@ std::vector<duck::DataChunk> numbered_rows(const PartitionState& partition, cons
     std::iota(numbers, numbers + (end - begin), static_cast<std::int64_t>(begin));
   }
   return chunks;
-}
-
-// At n of the result: where in `numbers` n stands. Corruption where it does not, exactly once.
-Result<std::vector<std::uint32_t>> inverse(const std::vector<std::int64_t>& numbers) {
-  constexpr std::uint32_t kNowhere = ~0U;
-  std::vector<std::uint32_t> places(numbers.size(), kNowhere);
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const auto number = static_cast<std::size_t>(numbers[i]);
-    if (number >= places.size() || places[number] != kNowhere) return damaged("its rows are not numbered one by one");
-    places[number] = static_cast<std::uint32_t>(i);
-  }
-  return places;
 }
 
 std::vector<std::vector<duck::DataChunk>> all_pairs(const PartitionState& partition, const ViewPlan& plan) {
@@ -328,29 +320,40 @@ Status StateFiles::each_chunk(duck::Connection& connection, const StoredFile& fi
   }
 }
 
-Result<std::unique_ptr<PartitionState>> StateFiles::read(duck::Connection& connection, ViewState& state,
+Result<StateReaders> StateReaders::open(duck::Database& database) {
+  INLET_ASSIGN_OR_RETURN(auto rows, database.connect());
+  INLET_ASSIGN_OR_RETURN(auto pairs, database.connect());
+  return StateReaders{std::move(rows), std::move(pairs)};
+}
+
+Result<std::unique_ptr<PartitionState>> StateFiles::read(StateReaders& readers, ViewState& state,
                                                          const std::string& key, const StoredPartition& stored) const {
-  // The pairs name a row by the number it was saved under. Here it gets the next one, in whatever order they come.
-  auto partition = state.new_partition();
   const auto& content = stored.content();
-  const Schema rows = without_distinct_counts(plan_);
-  std::vector<std::int64_t> numbers;
-  INLET_RETURN_IF_ERROR(each_chunk(connection, content.rows, with_row(rows), [&](duckdb_data_chunk chunk) {
-    const VectorReader column(duckdb_data_chunk_get_vector(chunk, rows.columns.size()), {TypeKind::kBigint});
-    for (std::size_t i = 0; i < duckdb_data_chunk_get_size(chunk); ++i)
-      numbers.push_back(column.value<std::int64_t>(i));
-    return state.merge_saved(*partition, key, chunk);
-  }));
-  if (partition->rows() != numbers.size() || numbers.size() != content.row_count)
-    return damaged("a partition has not as many rows as were written");
-  INLET_ASSIGN_OR_RETURN(const auto places, inverse(numbers));
-  for (std::size_t i = 0; i < content.distinct.size(); ++i) {
-    const Schema pairs = PartitionState::pair_schema(plan_, i);
-    INLET_RETURN_IF_ERROR(each_chunk(connection, content.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
-      if (partition->add_pairs(i, chunk, places)) return Status::ok();
-      return damaged("a distinct value belongs to no row");
-    }));
-  }
+  const std::size_t all_pairs = content.entries - std::min(content.entries, content.row_count);
+  auto partition = state.empty_partition();
+  partition->make_places(content.row_count, all_pairs / std::max<std::size_t>(1, content.distinct.size()));
+  const auto read_pairs = [&]() -> Status {
+    for (std::size_t i = 0; i < content.distinct.size(); ++i) {
+      const Schema pairs = PartitionState::pair_schema(plan_, i);
+      INLET_RETURN_IF_ERROR(
+          each_chunk(readers.pairs, content.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
+            if (partition->add_pairs(i, chunk)) return Status::ok();
+            return damaged("a distinct value belongs to no row");
+          }));
+    }
+    return Status::ok();
+  };
+  auto pairs = std::async(all_pairs < kPairsWorthAThread ? std::launch::deferred : std::launch::async, read_pairs);
+  std::size_t placed = 0;
+  const Schema rows = with_row(without_distinct_counts(plan_));
+  const Status status = each_chunk(readers.rows, content.rows, rows, [&](duckdb_data_chunk chunk) {
+    placed += duckdb_data_chunk_get_size(chunk);
+    return state.put_saved(*partition, key, chunk);
+  });
+  const Status of_pairs = pairs.get();
+  INLET_RETURN_IF_ERROR(status);
+  INLET_RETURN_IF_ERROR(of_pairs);
+  if (placed != content.row_count) return damaged("a partition has not as many rows as were written");
   return partition;
 }
 
@@ -361,8 +364,7 @@ Result<std::string> StateFiles::rows_select(const StoredPartition& stored) const
          duck::quote_literal(lake::literal_pattern(directory_->path_of(file.name))) + ")";
 }
 
-Status StateFiles::load_from(duck::Connection& connection, const std::string& text, std::size_t most_bytes,
-                             Loaded& loaded) {
+Status StateFiles::load_from(StateReaders& readers, const std::string& text, std::size_t most_bytes, Loaded& loaded) {
   INLET_ASSIGN_OR_RETURN(const auto manifest, parse_manifest(text));
   if (manifest.at("fingerprint") != plan_.fingerprint) return damaged("it is of another definition of the view");
   const auto& bronze = manifest.at("bronze");
@@ -409,7 +411,7 @@ Status StateFiles::load_from(duck::Connection& connection, const std::string& te
   std::stable_sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.touched > b.touched; });
   for (const auto& partition : kept) {
     if (!partition.is_in_memory || state->bytes() + partition.stored->content().memory > most_bytes) continue;
-    INLET_ASSIGN_OR_RETURN(auto rows, read(connection, *state, partition.key, *partition.stored));
+    INLET_ASSIGN_OR_RETURN(auto rows, read(readers, *state, partition.key, *partition.stored));
     state->put_in_memory(partition.key, std::move(rows), /*is_changed=*/false);
   }
   directory_->delete_unneeded();  // of a process that was killed
@@ -417,14 +419,14 @@ Status StateFiles::load_from(duck::Connection& connection, const std::string& te
   return Status::ok();
 }
 
-StateFiles::Loaded StateFiles::load(duck::Connection& connection, std::size_t most_bytes) {
+StateFiles::Loaded StateFiles::load(StateReaders& readers, std::size_t most_bytes) {
   Loaded loaded;
   std::ifstream in(directory_->path_of(kManifest), std::ios::binary);
   if (!in) return loaded;
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   Status status;
   try {
-    status = load_from(connection, text, most_bytes, loaded);
+    status = load_from(readers, text, most_bytes, loaded);
   } catch (const Json::exception& e) {  // nlohmann reports a missing field by throwing
     status = damaged(e.what());
   }

@@ -34,12 +34,14 @@ class StateMemory {
     std::optional<std::chrono::milliseconds> seal_after;  // of event time
   };
   /// `plan`, `files` and `mutex`, which guards the states, outlive it.
-  StateMemory(const ViewPlan& plan, StateFiles& files, duck::Connection connection, std::mutex& mutex,
-              const Options& options)
-      : plan_(plan), files_(files), connection_(std::move(connection)), mutex_(mutex), options_(options) {}
+  StateMemory(const ViewPlan& plan, StateFiles& files, StateReaders readers, std::mutex& mutex, const Options& options)
+      : plan_(plan), files_(files), readers_(std::move(readers)), mutex_(mutex), options_(options) {}
 
   /// Makes a partition again, of which `stored` was found damaged, as it was before the pass.
   using Restore = std::function<Result<std::unique_ptr<PartitionState>>(const std::string& key)>;
+
+  /// What was saved, in memory as far as it fits.
+  StateFiles::Loaded load() { return files_.load(readers_, options_.most_bytes); }
 
   /// The merging of one batch, or of all events when a state is built.
   struct Pass {
@@ -63,7 +65,7 @@ class StateMemory {
   Status restore_lost(ViewState& state, const Restore& restore);
 
   /// From any thread: what is read or written ends with Cancelled.
-  void interrupt() { connection_.interrupt(); }
+  void interrupt() { readers_.interrupt(); }
 
  private:
   Status bring_in(ViewState& state, Pass& pass, const ViewState::Needed& needed);
@@ -72,7 +74,7 @@ class StateMemory {
 
   const ViewPlan& plan_;
   StateFiles& files_;
-  duck::Connection connection_;
+  StateReaders readers_;
   std::mutex& mutex_;
   const Options options_;
 };

@@ -15,9 +15,15 @@ constexpr std::chrono::milliseconds kRemoteLook{500};
 constexpr std::chrono::milliseconds kPublishTick{20};
 constexpr std::chrono::milliseconds kLockWait{500};
 
-// While the states are behind, every batch waits this long for them: a writer at full speed would leave them ever
-// further behind.
+// While the states are behind the writer waits for them after every batch: at full speed it would leave them ever
+// further behind. First as if it wrote no more than this, so that after a restart the views are fresh within seconds;
+// those that take longer, to be built anew say, do not hold up what is committed.
+constexpr double kEventsASecondBehind = 100'000;
+constexpr std::chrono::seconds kSoonLevel{10};
 constexpr std::chrono::milliseconds kCatchUpPause{200};
+
+// A catch-up that takes longer than this is no hiccup: the queue is not to fill meanwhile, and stop the writer.
+constexpr std::chrono::seconds kLongCatchUp{1};
 
 // How often the last publish is tried again after partitions of a state were found damaged on disk.
 constexpr int kMostRestores = 3;
@@ -69,12 +75,12 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
     INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
     INLET_ASSIGN_OR_RETURN(
         auto publisher, Publisher::open(*engine->lake_, config.name, *view->config, view->plan, std::move(connection)));
-    INLET_ASSIGN_OR_RETURN(auto state_connection, engine->database_->connect());
+    INLET_ASSIGN_OR_RETURN(auto state_readers, StateReaders::open(*engine->database_));
     ViewKeeper::Parts parts{*view->config,
                             view->plan,
                             std::move(publisher),
                             state_directory(engine->lake_->root(), config.name, view->plan.name),
-                            std::move(state_connection),
+                            std::move(state_readers),
                             *engine->restore_log_};
     engine->keepers_.push_back(std::make_unique<ViewKeeper>(std::move(parts), keeper_options, clock));
   }
@@ -96,14 +102,21 @@ void ViewEngine::offer(CommittedEvents events, const ShouldStop& should_stop) {
   // A chunk takes the room of a full one, however few rows are in it: thousands of small batches are no small queue.
   const std::size_t room = events.chunks.size() * duckdb_vector_size();
   const QueueWeight weight{std::max(events.rows, room), events.bytes};
-  for (auto waited = kCatchUpPause; !is_level_ && is_keeper_ && !should_stop() && waited.count() > 0; --waited) {
-    if (queue_.closed()) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  let_them_gain(events.rows, should_stop);
   while (is_level_ && !should_stop() && !queue_.try_push(events, weight)) {
     if (queue_.closed()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+void ViewEngine::let_them_gain(std::size_t rows, const ShouldStop& should_stop) {
+  const auto began = clock_.steady_now();
+  const auto pause = [&]() -> std::chrono::duration<double> {
+    if (began - behind_since_.load() > kSoonLevel) return kCatchUpPause;
+    return std::chrono::duration<double>(static_cast<double>(rows) / kEventsASecondBehind);
+  }();
+  while (is_keeper_ && !is_level_ && !should_stop() && !queue_.closed() && clock_.steady_now() - began < pause)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 Status ViewEngine::finish(const ShouldStop& should_stop) {
@@ -162,8 +175,10 @@ void ViewEngine::apply_until_closed() {
 }
 
 void ViewEngine::keep_level() {
-  for (auto& keeper : keepers_) keeper->start(*apply_log_, *apply_connection_);
-  is_keeper_ = true;  // the publish thread may begin
+  fall_behind();
+  is_keeper_ = true;
+  for (auto& keeper : keepers_) keeper->start(*apply_log_);
+  is_started_ = true;  // the publish thread may begin
   auto next_look = clock_.steady_now();
   while (!stopping()) {
     if (const auto held = lock_->held(); !held.is_ok()) {
@@ -182,8 +197,12 @@ void ViewEngine::keep_level() {
       break;
     }
   }
-  is_level_ = false;
   if (!stopping()) catch_up(std::nullopt);
+}
+
+void ViewEngine::fall_behind() {
+  behind_since_ = clock_.steady_now();
+  is_level_ = false;
 }
 
 // Brings every state to `to`, or to the newest version there is.
@@ -197,8 +216,16 @@ void ViewEngine::catch_up(std::optional<TableVersion> to) {
     }
     return;
   }
-  for (auto& keeper : keepers_)
-    keeper->catch_up(*apply_log_, to.value_or(apply_log_->newest()), [this] { return stopping(); });
+  const TableVersion target = to.value_or(apply_log_->newest());
+  const auto began = clock_.steady_now();
+  std::vector<ViewKeeper*> behind;
+  for (const auto& keeper : keepers_) behind.push_back(keeper.get());
+  while (!behind.empty()) {
+    std::erase_if(behind, [&](ViewKeeper* keeper) {
+      return !keeper->catch_up(*apply_log_, target, [this] { return stopping(); });
+    });
+    if (is_level_ && clock_.steady_now() - began > kLongCatchUp) fall_behind();
+  }
 }
 
 void ViewEngine::apply_one(const CommittedEvents& events) {
@@ -221,24 +248,31 @@ void ViewEngine::publish_until_stopped() {
 }
 
 void ViewEngine::publish_rounds() {
+  while (!stopping() && !is_started_ && !apply_done_) std::this_thread::sleep_for(kPublishTick);
+  if (!is_started_) return;  // the views are kept by somebody else
   const ShouldStop stop = [this] { return stopping(); };
-  while (!stopping()) {
-    if (!is_keeper_) {
-      if (apply_done_) break;  // the views are kept by somebody else
-      std::this_thread::sleep_for(kPublishTick);
-      continue;
+  std::vector<ViewKeeper*> smallest_first;  // a large one takes a second, which none of the others is to wait for
+  for (const auto& keeper : keepers_) smallest_first.push_back(keeper.get());
+  while (!stopping() && !apply_done_) {
+    std::stable_sort(smallest_first.begin(), smallest_first.end(),
+                     [](const ViewKeeper* a, const ViewKeeper* b) { return a->rows() < b->rows(); });
+    for (auto* keeper : smallest_first) {
+      keeper->save_if_due(*save_connection_);
+      keeper->publish_if_due(*publish_log_, stop);
     }
-    const bool last = apply_done_;  // the round after the last apply is the last
-    for (auto& keeper : keepers_) {
-      last ? keeper->publish_now(*publish_log_, stop) : keeper->publish_if_due(*publish_log_, stop);
-      // Nobody else will, any more.
-      for (int i = 0; last && i < kMostRestores && !stopping() && keeper->restore_damaged(); ++i)
-        keeper->publish_now(*publish_log_, stop);
-    }
-    for (auto& keeper : keepers_) last ? keeper->save_now(*save_connection_) : keeper->save_if_due(*save_connection_);
-    if (last) break;
     std::this_thread::sleep_for(kPublishTick);
   }
+  if (!stopping()) publish_the_last(stop);
+}
+
+void ViewEngine::publish_the_last(const ShouldStop& stop) {
+  for (auto& keeper : keepers_) {
+    keeper->publish_now(*publish_log_, stop);
+    // Nobody else will, any more.
+    for (int i = 0; i < kMostRestores && !stopping() && keeper->restore_damaged(); ++i)
+      keeper->publish_now(*publish_log_, stop);
+  }
+  for (auto& keeper : keepers_) keeper->save_now(*save_connection_);
 }
 
 }  // namespace inlet::views

@@ -5,8 +5,9 @@
 //
 //   writer thread ── offer ──▶ bounded queue ──▶ apply thread ──▶ states ──▶ publish thread ──▶ tables, saved states
 //
-// While the states are behind (a start, a rebuild) offered batches are passed over, and read from the log later, and
-// the writer is slowed so that they gain on it; once they are level, a full queue slows it.
+// While the states are behind (a start, a rebuild) offered batches are passed over, and read from the log later, in
+// turns of a step for each view. The writer is slowed meanwhile so that they gain on it: much for the time that a
+// restart takes, little for the time of a rebuild. Once they are level, a full queue slows it.
 #pragma once
 
 #include <atomic>
@@ -79,8 +80,11 @@ class ViewEngine {
   void keep_level();
   void publish_until_stopped();
   void publish_rounds();
+  void publish_the_last(const ShouldStop& stop);
   bool wait_for_lock();
   void apply_one(const CommittedEvents& events);
+  void let_them_gain(std::size_t rows, const ShouldStop& should_stop);
+  void fall_behind();
   void catch_up(std::optional<TableVersion> to);
   bool stopping() const { return stop_now_; }
 
@@ -98,10 +102,12 @@ class ViewEngine {
   std::vector<std::unique_ptr<ViewKeeper>> keepers_;
 
   BoundedQueue<CommittedEvents> queue_;
-  std::atomic<bool> is_level_{false};   // every state is at the newest version: batches come through the queue
-  std::atomic<bool> is_keeper_{false};  // the lock is held, and every view is started
-  std::atomic<bool> stop_now_{false};   // leave everything as it is
-  std::atomic<bool> closing_{false};    // finish: level once more, then end
+  std::atomic<bool> is_level_{false};  // every state is at the newest version: batches come through the queue
+  std::atomic<std::chrono::steady_clock::time_point> behind_since_{};  // while not is_level_
+  std::atomic<bool> is_keeper_{false};                                 // the lock is held
+  std::atomic<bool> is_started_{false};                                // and what was saved of every view is loaded
+  std::atomic<bool> stop_now_{false};                                  // leave everything as it is
+  std::atomic<bool> closing_{false};                                   // finish: level once more, then end
   std::atomic<bool> apply_done_{false};
   std::atomic<bool> publish_done_{false};
   std::thread apply_thread_;

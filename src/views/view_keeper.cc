@@ -35,10 +35,10 @@ constexpr std::string_view kOutOfMemory = "duckdb.out_of_memory";
 
 // A publish or save takes at most this share of the time.
 constexpr int kPublishPace = 5;
+constexpr int kSavePace = 5;
 constexpr std::chrono::seconds kRetryAfter{2};
-constexpr int kSavePace = 10;
 
-// How long a state that follows the log stands still between two steps for who wants to publish or save it.
+// How long a state that follows the log stands still before a step for who wants to publish or save it.
 constexpr std::chrono::milliseconds kLetIn{30};
 
 // Builds in a row that came to an end because what they had just written to disk could not be read.
@@ -75,7 +75,7 @@ ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
       clock_(clock),
       publisher_(std::move(parts.publisher)),
       files_(std::move(parts.state_directory), plan_),
-      memory_(plan_, files_, std::move(parts.state_connection), mutex_,
+      memory_(plan_, files_, std::move(parts.state_readers), mutex_,
               {.most_bytes = options.most_bytes, .seal_after = view_.seal_after}),
       restore_log_(parts.restore_log) {
   shown_.name = view_.name;
@@ -85,13 +85,16 @@ ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
 
 // ---- apply thread ---------------------------------------------------------------------------------------------------
 
-void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
+void ViewKeeper::start(BronzeLog& log) {
   const auto published = publisher_.published();
   if (!published.is_ok()) return fail("reading its table", published.status());
   StateFiles::Loaded loaded;
   if (plan_.kind == ViewPlan::Kind::kAggregate) {
-    loaded = files_.load(reader, options_.most_bytes);
+    const auto started = clock_.steady_now();
+    loaded = memory_.load();
     if (loaded.state) {
+      log::debug("views", "view {}: a state of {} rows loaded in {} ms", plan_.name, loaded.state->rows(),
+                 milliseconds_since(started));
       const auto there = log.position_of(loaded.bronze.version);
       if (!there.is_ok() || *there != loaded.bronze) {
         loaded.state.reset();
@@ -118,7 +121,13 @@ void ViewKeeper::start(BronzeLog& log, duck::Connection& reader) {
   }
   state_ = std::move(loaded.state);
   position_ = loaded.bronze;
+  is_waited_for_ = true;  // what was saved and not published can be at once
+  next_save_ = clock_.steady_now() + options_.fastest_save;
   show_state();
+}
+
+std::int64_t ViewKeeper::milliseconds_since(SteadyTime started) const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady_now() - started).count();
 }
 
 void ViewKeeper::fail(const char* doing, const Status& status) {
@@ -130,9 +139,12 @@ void ViewKeeper::fail(const char* doing, const Status& status) {
   log::error("views", "view {} has stopped, {}: {}", plan_.name, doing, status.to_line());
 }
 
-void ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
-  if (failed_ || !has_state()) return;
-  settle(try_catch_up(log, to, should_stop));
+bool ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
+  if (failed_ || !has_state()) return false;
+  if (state_ && is_behind(to) && is_waited_for_.exchange(false)) std::this_thread::sleep_for(kLetIn);
+  const Status status = step_towards(log, to, should_stop);
+  settle(status);
+  return status.is_ok() && is_behind(to);
 }
 
 // What becomes of a state that could not be brought forward.
@@ -200,44 +212,40 @@ Result<std::unique_ptr<PartitionState>> ViewKeeper::restore(const std::string& k
   return rows;
 }
 
-Status ViewKeeper::try_catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
+Status ViewKeeper::step_towards(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
   if (!state_ || position_.table_id != log.table_id()) return rebuild(log, to, should_stop);
   restore_damaged();
   if (failed_ || !state_ || !has_state()) return Status::ok();
-  while (position_.version < to) {
-    if (should_stop()) return cancelled();
-    const auto started = clock_.steady_now();
-    // Several small versions are one step: their files are read by one query.
-    std::vector<lake::LiveFile> files;
-    BronzePosition reached = position_;
-    while (reached.version < to && files.size() < kFilesAtOnce && events_in(files) < kEventsAtOnce) {
-      auto changes = log.changes({reached.version.value + 1});
-      if (changes.status().code() == StatusCode::kNotFound) return rebuild(log, to, should_stop);
-      INLET_RETURN_IF_ERROR(changes.status());
-      // A change of the definition alone changes no row: a column that came is NULL in all of them.
-      if (changes->removes_rows) {
-        log::info("views", "view {}: bronze version {} takes rows out: built anew", plan_.name, changes->version.value);
-        return rebuild(log, to, should_stop);
-      }
-      files.insert(files.end(), changes->added.begin(), changes->added.end());
-      reached = {log.table_id(), changes->version, changes->txn_id, changes->timestamp};
-    }
-    if (files.empty()) {
-      const std::scoped_lock lock(mutex_);
-      moved_to(reached, started);
-      continue;
-    }
-    files = by_partition(std::move(files));
-    const auto merge_them = [&](const Events& events) { return merge(events, events_in(files), reached, started); };
-    const Status merged = log.are_there(files) ? log.with_events(files, merge_them) : files_gone();
-    if (!merged.is_ok() && !log.are_there(files)) {  // a vacuum may have come while they were read
-      log::info("views", "view {}: files of bronze version {} are gone: built anew", plan_.name, reached.version.value);
+  if (should_stop()) return cancelled();
+  const auto started = clock_.steady_now();
+  // Several small versions are one step: their files are read by one query.
+  std::vector<lake::LiveFile> files;
+  BronzePosition reached = position_;
+  while (reached.version < to && files.size() < kFilesAtOnce && events_in(files) < kEventsAtOnce) {
+    auto changes = log.changes({reached.version.value + 1});
+    if (changes.status().code() == StatusCode::kNotFound) return rebuild(log, to, should_stop);
+    INLET_RETURN_IF_ERROR(changes.status());
+    // A change of the definition alone changes no row: a column that came is NULL in all of them.
+    if (changes->removes_rows) {
+      log::info("views", "view {}: bronze version {} takes rows out: built anew", plan_.name, changes->version.value);
       return rebuild(log, to, should_stop);
     }
-    INLET_RETURN_IF_ERROR(merged);
-    if (position_.version < to && is_waited_for_.exchange(false)) std::this_thread::sleep_for(kLetIn);
+    files.insert(files.end(), changes->added.begin(), changes->added.end());
+    reached = {log.table_id(), changes->version, changes->txn_id, changes->timestamp};
   }
-  return Status::ok();
+  if (files.empty()) {
+    const std::scoped_lock lock(mutex_);
+    if (reached.version > position_.version) moved_to(reached, started);
+    return Status::ok();
+  }
+  files = by_partition(std::move(files));
+  const auto merge_them = [&](const Events& events) { return merge(events, events_in(files), reached, started); };
+  const Status merged = log.are_there(files) ? log.with_events(files, merge_them) : files_gone();
+  if (!merged.is_ok() && !log.are_there(files)) {  // a vacuum may have come while they were read
+    log::info("views", "view {}: files of bronze version {} are gone: built anew", plan_.name, reached.version.value);
+    return rebuild(log, to, should_stop);
+  }
+  return merged;
 }
 
 Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop) {
@@ -278,7 +286,7 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
   }
   if (!files.empty()) {
     log::info("views", "view {}: built from {} files of bronze version {} in {} ms", plan_.name, files.size(), at.value,
-              std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady_now() - started).count());
+              milliseconds_since(started));
   }
   return Status::ok();
 }
@@ -675,8 +683,10 @@ Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_s
 }
 
 void ViewKeeper::save(duck::Connection& connection, bool now) {
-  if (failed_ || !has_state() || (!now && clock_.steady_now() < next_save_)) return;
   const auto started = clock_.steady_now();
+  // Just before it is published: after a restart little is missing then that the table shows already.
+  const bool is_due = started >= next_save_ && started + last_save_took_ >= next_publish_;
+  if (failed_ || !has_state() || (!now && !is_due)) return;
   StateFiles::Pending pending;
   {
     const std::scoped_lock lock(mutex_);
@@ -685,9 +695,11 @@ void ViewKeeper::save(duck::Connection& connection, bool now) {
     has_unsaved_ = false;
   }
   const Status saved = files_.save(connection, pending);
-  const auto took = clock_.steady_now() - started;
-  next_save_ =
-      clock_.steady_now() + std::max<std::chrono::steady_clock::duration>(options_.fastest_save, took * kSavePace);
+  last_save_took_ = clock_.steady_now() - started;
+  next_save_ = started + last_save_took_ +
+               std::max<std::chrono::steady_clock::duration>(options_.fastest_save, last_save_took_ * kSavePace);
+  log::debug("views", "view {}: the state of bronze version {} saved in {} ms, {} bytes", plan_.name,
+             pending.bronze.version.value, milliseconds_since(started), files_.last_bytes());
   // A cache that cannot be written costs time at the next start, and nothing else.
   if (!saved.is_ok()) log::warn("views", "view {}: the state cannot be saved: {}", plan_.name, saved.to_line());
   const std::scoped_lock lock(mutex_);
@@ -702,6 +714,11 @@ void ViewKeeper::save(duck::Connection& connection, bool now) {
 }
 
 // ---- any thread -----------------------------------------------------------------------------------------------------
+
+std::size_t ViewKeeper::rows() const {
+  const std::scoped_lock lock(mutex_);
+  return shown_.rows;
+}
 
 ViewStatus ViewKeeper::status() const {
   const std::scoped_lock lock(mutex_);

@@ -72,8 +72,8 @@ class ViewKeeper {
     const ViewPlan& plan;
     Publisher publisher;
     std::string state_directory;
-    duck::Connection state_connection;  // for what goes to disk and comes back while events are merged
-    BronzeLog& restore_log;             // apply thread's: for what is damaged there
+    StateReaders state_readers;  // for what goes to disk and comes back while events are merged
+    BronzeLog& restore_log;      // apply thread's: for what is damaged there
   };
   /// `plan` and `restore_log` outlive it.
   ViewKeeper(Parts parts, const Options& options, const Clock& clock);
@@ -81,10 +81,11 @@ class ViewKeeper {
   const std::string& name() const { return plan_.name; }
 
   // ---- apply thread ----
-  /// Loads what was saved, if it belongs to this table and plan. `reader` reads the files.
-  void start(BronzeLog& log, duck::Connection& reader);
-  /// Brings the state to bronze version `to`, from the log. NotFound never: versions that are gone mean a rebuild.
-  void catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
+  /// Loads what was saved, if it belongs to this table and plan.
+  void start(BronzeLog& log);
+  /// One step towards bronze version `to`, from the log; versions that are gone mean a rebuild, in one step. True:
+  /// there are more to go.
+  bool catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
   /// The events of exactly the version after the state's; any other position is passed over (catch_up will see to it).
   /// `rows`: how many events there are.
   void apply(const Events& events, std::size_t rows, const BronzePosition& position);
@@ -110,13 +111,15 @@ class ViewKeeper {
 
   // ---- any thread ----
   ViewStatus status() const;
+  std::size_t rows() const;  // of the state
   bool failed() const { return failed_; }
 
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
 
+  std::int64_t milliseconds_since(SteadyTime started) const;
   bool has_state() const { return plan_.kind == ViewPlan::Kind::kAggregate && !gave_up_state_; }
-  Status try_catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
+  Status step_towards(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
   void settle(const Status& status);
   StateMemory::Restore restorer();
   Result<std::unique_ptr<PartitionState>> restore(const std::string& key);
@@ -173,9 +176,10 @@ class ViewKeeper {
   StateMemory memory_;      // apply thread's
   BronzeLog& restore_log_;  // apply thread's
 
-  TableVersion shown_rows_of_;  // publish thread's: of bronze, a version with the rows of the published one
-  SteadyTime next_publish_;     // publish thread's
-  SteadyTime next_save_;        // publish thread's
+  TableVersion shown_rows_of_;             // publish thread's: of bronze, a version with the rows of the published one
+  SteadyTime next_publish_;                // publish thread's
+  SteadyTime next_save_;                   // publish thread's
+  SteadyTime::duration last_save_took_{};  // publish thread's
 };
 
 }  // namespace inlet::views

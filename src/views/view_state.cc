@@ -159,7 +159,7 @@ ViewState::Needed ViewState::needed_by(duckdb_data_chunk rows) {
 // ---- memory and disk ------------------------------------------------------------------------------------------------
 
 std::unique_ptr<PartitionState> ViewState::new_partition() const {
-  auto partition = std::make_unique<PartitionState>(plan_, keys_);
+  auto partition = empty_partition();
   if (plan_.keys == 0) partition->row_of({});
   return partition;
 }
@@ -195,21 +195,28 @@ std::unique_ptr<PartitionState> ViewState::take_out_of_memory(const std::string&
   return rows;
 }
 
-Status ViewState::merge_saved(PartitionState& partition, const std::string& key, duckdb_data_chunk rows) {
-  return merge_apart(partition, key, rows, partial_schema_, /*skips_others=*/false);
+Status ViewState::put_saved(PartitionState& partition, const std::string& key, duckdb_data_chunk rows) {
+  const auto damaged = [](const char* what) { return Status(StatusCode::kCorruption, "view.state_damaged", what); };
+  const auto columns = readers_of(rows, partial_schema_);
+  const VectorReader numbers(duckdb_data_chunk_get_vector(rows, columns.size()), {TypeKind::kBigint});
+  rows_of_run_.clear();
+  for (std::size_t row = 0; row < duckdb_data_chunk_get_size(rows); ++row) {
+    if (partition_key(columns, row) != key) return damaged("a partition's rows belong to another");
+    key_.clear();
+    keys_.append(key_, columns, row);
+    const auto number = numbers.value<std::int64_t>(row);
+    if (number < 0 || !partition.place(static_cast<std::size_t>(number), key_))
+      return damaged("its rows are not numbered one by one");
+    rows_of_run_.push_back(static_cast<std::uint32_t>(number));
+  }
+  return merge_run(partition, 0, columns);
 }
 
 Status ViewState::merge_events_of(PartitionState& partition, const std::string& key, duckdb_data_chunk rows) {
-  return merge_apart(partition, key, rows, event_schema_, /*skips_others=*/true);
-}
-
-Status ViewState::merge_apart(PartitionState& partition, const std::string& key, duckdb_data_chunk rows,
-                              const Schema& schema, bool skips_others) {
-  const auto columns = readers_of(rows, schema);
+  const auto columns = readers_of(rows, event_schema_);
   const std::size_t count = duckdb_data_chunk_get_size(rows);
   for (std::size_t begin = 0; begin < count;) {
     if (partition_key(columns, begin) != key) {
-      if (!skips_others) return {StatusCode::kCorruption, "view.state_damaged", "a partition's rows belong to another"};
       ++begin;
       continue;
     }

@@ -86,9 +86,11 @@ class ViewState {
 
   /// Without rows, but for the one row of a view without keys.
   std::unique_ptr<PartitionState> new_partition() const;
-  /// Merges rows as merge_partials() takes them into a partition that stands apart. Corruption: one of them belongs
-  /// to another than `key`.
-  Status merge_saved(PartitionState& partition, const std::string& key, duckdb_data_chunk rows);
+  /// Without rows, for put_saved().
+  std::unique_ptr<PartitionState> empty_partition() const { return std::make_unique<PartitionState>(plan_, keys_); }
+  /// Puts rows as merge_partials() takes them, and their numbers after them, into a partition that stands apart and has
+  /// places for them. Corruption: one of them belongs to another than `key`, or has no place.
+  Status put_saved(PartitionState& partition, const std::string& key, duckdb_data_chunk rows);
   /// Of rows as merge_events() takes them, merges those of `key`.
   Status merge_events_of(PartitionState& partition, const std::string& key, duckdb_data_chunk rows);
 
@@ -121,8 +123,6 @@ class ViewState {
  private:
   Status merge_chunk(duckdb_data_chunk rows, const Schema& schema);
   Status merge_run(PartitionState& partition, std::size_t begin, const std::vector<VectorReader>& columns);
-  Status merge_apart(PartitionState& partition, const std::string& key, duckdb_data_chunk rows, const Schema& schema,
-                     bool skips_others);
   const std::string& partition_key(const std::vector<VectorReader>& columns, std::size_t row);
   Partition& partition_of(const std::vector<VectorReader>& columns, std::size_t row);
   void begin_chunk();

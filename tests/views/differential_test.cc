@@ -385,7 +385,7 @@ class Differential : public ::testing::Test {
     void open_files() {
       memory_.reset();
       files_ = std::make_unique<StateFiles>(test_.directory_.string(), plan_);
-      memory_.emplace(plan_, *files_, test_.database_.connect().value(), mutex_,
+      memory_.emplace(plan_, *files_, StateReaders::open(test_.database_).value(), mutex_,
                       StateMemory::Options{.most_bytes = most_bytes_, .seal_after = {}});
     }
 
@@ -451,7 +451,7 @@ class Differential : public ::testing::Test {
       if (chance(random_, 50)) return "";
       const auto on_disk = state_->partitions_on_disk();
       open_files();
-      auto loaded = files_->load(test_.connection_, most_bytes_);
+      auto loaded = memory_->load();
       if (!loaded.state) return "load: " + loaded.why_not;
       if (loaded.state->partitions_on_disk() < on_disk) return "a partition came back into memory by itself";
       state_ = std::move(loaded.state);
