@@ -67,7 +67,7 @@ problems.txt       what could not be read, and why; empty when everything could
 pipeline.toml      the pipeline file, line for line
 environment.txt    the INLET__ variables that are set: their names
 versions.json      versions of Inlet and its libraries; kernel, cores, memory, disk, limits
-check.json         as `inlet check --json`, without the source
+check.json         as `inlet check --json`, without the source, and without a put into an object store
 status.json        as `inlet status --json`
 tables.json        as `inlet tables --json`
 log/               the last lines that runs of this pipeline logged
