@@ -9,10 +9,12 @@
 #   s3-server.sh restart DIR                  the same port and data again, after a stop or a kill
 #   s3-server.sh address DIR                  print its address
 #   s3-server.sh bucket DIR NAME              make a bucket
+#   s3-server.sh reader DIR NAME              let `reader`, with the secret `reader-secret`, list that bucket and get what
+#                                             is in it, and nothing else
 #
-# DIR holds everything of one server: port, data/, server.log, pid. Only the process whose pid stands there, and whose
-# command line names DIR, is ever signalled. Its one user is `inlet`, with the secret `inlet-secret`. Nothing is ever put
-# into data/ by hand: its conditional writes rest on attributes that it keeps beside the files.
+# DIR holds everything of one server: port, data/, users/, server.log, pid. Only the process whose pid stands there, and
+# whose command line names DIR, is ever signalled. Its user is `inlet`, with the secret `inlet-secret`. Nothing is ever
+# put into data/ by hand: its conditional writes rest on attributes that it keeps beside the files.
 set -euo pipefail
 
 version=1.8.0
@@ -45,6 +47,26 @@ install_server() {
   mv -T "$aside" "$(dirname "$server")" 2>/dev/null || rm -rf "$aside"
 }
 
+signed() { # DIR PATH CONTENT CURL-ARGUMENTS...
+  local dir=$1 path=$2 content=$3
+  shift 3
+  command -v curl >/dev/null || fail "curl is missing"
+  # curl below 8 signs the digest without sending it.
+  curl --silent --show-error --fail --noproxy '*' --aws-sigv4 aws:amz:us-east-1:s3 --user inlet:inlet-secret \
+    --header "x-amz-content-sha256: $(printf %s "$content" | sha256sum | cut -d ' ' -f 1)" \
+    "$@" "$(address "$dir")/$path"
+}
+
+let_read() { # DIR BUCKET
+  local dir=$1 bucket=$2 policy
+  grep -qs '"reader"' "$dir/users/users.json" ||
+    "$server" admin --access inlet --secret inlet-secret --endpoint-url "$(address "$dir")" \
+      create-user --access reader --secret reader-secret --role user >&2 || fail "the user could not be made"
+  policy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["reader"]},
+    "Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::'$bucket'","arn:aws:s3:::'$bucket'/*"]}]}'
+  signed "$dir" "$bucket?policy=" "$policy" --request PUT --data-binary "$policy"
+}
+
 listens() { ! port_is_free "$1"; }
 
 launch() { # DIR OWNER
@@ -52,7 +74,7 @@ launch() { # DIR OWNER
   port=$(<"$dir/port")
   # Its own collector may work as it likes: the tests share two cores with it.
   spawn "$dir" "$dir/server.log" env ROOT_ACCESS_KEY=inlet ROOT_SECRET_KEY=inlet-secret GOMAXPROCS=2 \
-    "$server" --port "127.0.0.1:$port" --region us-east-1 --quiet posix "$dir/data"
+    "$server" --port "127.0.0.1:$port" --region us-east-1 --quiet --iam-dir "$dir/users" posix "$dir/data"
   wait_until "$dir" "$dir/server.log" 30 0.02 listens "$port" || return 1
   # Another may have taken the port between the look and the bind.
   running "$dir" >/dev/null || return 1
@@ -72,7 +94,7 @@ start() { # DIR [--port P] [--owner PID]
   done
   install_server
   running "$dir" >/dev/null && fail "a server already runs in $dir, at $(address "$dir")"
-  mkdir -p "$dir/data"
+  mkdir -p "$dir/data" "$dir/users"
   for attempt in 1 2 3; do
     if [[ $port != 0 ]]; then
       echo "$port" >"$dir/port"
@@ -99,13 +121,7 @@ case $command in
     start "$dir" --port "$(<"$dir/port")" "$@"
     ;;
   address) address "$(absolute "${1:?DIR}")" ;;
-  bucket)
-    command -v curl >/dev/null || fail "curl is missing"
-    dir=$(absolute "${1:?DIR}")
-    # The digest of no content: curl below 8 signs it without sending it.
-    curl --silent --show-error --fail --noproxy '*' --aws-sigv4 aws:amz:us-east-1:s3 --user inlet:inlet-secret \
-      --header "x-amz-content-sha256: $(sha256sum </dev/null | cut -d ' ' -f 1)" \
-      --request PUT "$(address "$dir")/${2:?NAME}"
-    ;;
+  bucket) signed "$(absolute "${1:?DIR}")" "${2:?NAME}" "" --request PUT ;;
+  reader) let_read "$(absolute "${1:?DIR}")" "${2:?NAME}" ;;
   *) usage ;;
 esac

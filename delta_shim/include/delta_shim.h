@@ -36,7 +36,8 @@ typedef enum delta_shim_class {
   DELTA_SHIM_INTERNAL = 7,
   DELTA_SHIM_DENIED = 8,        /* the object store took the credentials and refused the request, or refused them */
   DELTA_SHIM_NO_STORE = 9,      /* the bucket is not there */
-  DELTA_SHIM_NO_CREDENTIALS = 10 /* none were found, and no service of the machine hands any out */
+  DELTA_SHIM_NO_CREDENTIALS = 10, /* none were found, and no service of the machine hands any out */
+  DELTA_SHIM_NO_CONDITIONAL_PUT = 11 /* the object store puts an object though the condition does not hold */
 } delta_shim_class;
 
 typedef enum delta_shim_outcome {
@@ -161,17 +162,23 @@ delta_shim_error* delta_shim_file_digest(const char* path, size_t path_length, c
 /* ---- object stores ----
  *
  * Names are those of objects below the store's URL. Requests that fail for a reason that passes (a lost connection, a
- * time-out, 5xx, 429) are tried again with back-off until "retryTimeoutMs" is over, and are TRANSIENT then. Every
- * function may be called from any thread, and calls run side by side. */
+ * time-out, 5xx, 429) are tried again with back-off until "retryTimeoutMs" is over, and are TRANSIENT then. DENIED,
+ * NO_STORE, NO_CREDENTIALS: as above. Every function may be called from any thread, and calls run side by side.
+ *
+ * Before the first object that a process puts, by whichever function, a commit and a checkpoint among them, the store is
+ * tried: an object of a fixed name is put where it stands already, and on a condition that does not hold.
+ * NO_CONDITIONAL_PUT: it let either through, so that two writers would overwrite each other's commits; nothing else was
+ * put. */
 
 /* `url`: s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://…, gs://BUCKET/PREFIX. `options`:
  *   {"endpoint":"…","region":"…","profile":"…","allowHttp":bool,"virtualHosted":bool,"timeoutMs":n,"retryTimeoutMs":n}
- * each may be left out; another one is INVALID. The first opening in a process puts an object twice, once where it
- * stands already and once on a condition that does not hold. UNSUPPORTED: the store let either through, so that two
- * writers would overwrite each other's commits. DENIED, NO_STORE, NO_CREDENTIALS: as above. */
+ * each may be left out; another one is INVALID. Asks the store nothing. */
 delta_shim_error* delta_shim_store_open(const char* url, size_t url_length, const char* options, size_t options_length,
                                         delta_shim_store** store);
 void delta_shim_store_free(delta_shim_store* store);
+
+/* Tries the store now, unless it was already: for who is going to write. */
+delta_shim_error* delta_shim_store_check_writable(delta_shim_store* store);
 
 /* Local files to objects: [{"key":"name","path":"/…"}], some at once, large ones in pieces. An object is whole or not
  * there. A file that was put is made read-only. The first error ends it; what was put stays. */

@@ -493,6 +493,14 @@ pub unsafe extern "C" fn delta_shim_store_free(store: *mut StoreHandle) {
 /// # Safety
 /// As the header says.
 #[no_mangle]
+pub unsafe extern "C" fn delta_shim_store_check_writable(store: *const StoreHandle) -> *mut ErrorHandle {
+    // SAFETY: the caller's promise.
+    guarded(|| unsafe { store_in(store)?.check_writable() })
+}
+
+/// # Safety
+/// As the header says.
+#[no_mangle]
 pub unsafe extern "C" fn delta_shim_store_put_files(
     store: *const StoreHandle,
     files: *const c_char,

@@ -21,6 +21,7 @@ pub enum Class {
     Denied = 8,
     NoStore = 9,
     NoCredentials = 10,
+    NoConditionalPut = 11,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

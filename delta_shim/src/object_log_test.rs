@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use delta_kernel::object_store::memory::InMemory;
 use delta_kernel::object_store::{ObjectStore, ObjectStoreExt as _};
+use futures_util::stream::TryStreamExt as _;
 use url::Url;
 
 use crate::digest;
 use crate::engine;
-use crate::error::Class;
-use crate::log_files::{self, Put};
+use crate::error::{Class, ShimError};
+use crate::log_files;
 use crate::log_store::LogStore;
 use crate::store::{Placed, Store, Transfer};
+use crate::store_options::Kind;
 use crate::table::{self, Location, Outcome, Standing, Table};
 use crate::test_directory::TestDirectory;
 
@@ -57,13 +59,43 @@ fn transfer(name: &str, path: &Path) -> Transfer {
     }
 }
 
+fn names_in(objects: &InMemory) -> Vec<String> {
+    let found = engine::runtime()
+        .unwrap()
+        .block_on(objects.list(None).try_collect::<Vec<_>>());
+    let mut names: Vec<String> = found.unwrap().iter().map(|meta| meta.location.to_string()).collect();
+    names.sort();
+    names
+}
+
 #[test]
-fn a_store_in_memory_passes_the_probe_twice() {
-    let (store, objects) = in_memory();
-    store.probe().unwrap();
-    store.probe().unwrap();
-    let probe = "some/where/_inlet/probe".into();
-    assert!(engine::runtime().unwrap().block_on(objects.head(&probe)).is_ok());
+fn who_only_reads_puts_nothing_and_the_first_put_tries_the_store() {
+    let (dir, (store, objects)) = (TestDirectory::new(), in_memory());
+    let at = Location::in_store(&store, "bronze/t", dir.path()).unwrap();
+    assert_eq!(Table::open(at).err().unwrap().class, Class::NotFound);
+    assert_eq!(store.tables().unwrap(), Vec::<String>::new());
+    assert_eq!(store.list("bronze/t").unwrap(), []);
+    assert_eq!(store.missing("bronze/t", &["bronze/t/a".into()]).unwrap().len(), 1);
+    assert_eq!(store.get_small("_inlet/a").unwrap(), None);
+    assert_eq!(names_in(&objects), Vec::<String>::new());
+    store.check_writable().unwrap();
+    assert_eq!(names_in(&objects), ["some/where/_inlet/probe"]);
+    // Once: what was tried is known.
+    engine::runtime()
+        .unwrap()
+        .block_on(objects.delete(&"some/where/_inlet/probe".into()))
+        .unwrap();
+    assert!(matches!(store.put_small("_inlet/a", "1", ""), Ok(Placed::Ours(_))));
+    assert_eq!(names_in(&objects), ["some/where/_inlet/a"]);
+    // And by a process that finds it standing.
+    let url = Url::parse("memory:///some/where/").unwrap();
+    for _ in 0..2 {
+        let objects = Arc::clone(&objects) as Arc<dyn ObjectStore>;
+        Store::over(objects, url.clone(), None)
+            .unwrap()
+            .check_writable()
+            .unwrap();
+    }
 }
 
 #[test]
@@ -240,61 +272,113 @@ fn a_small_object_is_put_on_conditions() {
     assert_eq!(store.get_small("_inlet/b").unwrap(), None);
 }
 
-/// Takes every put, whatever its condition, as some stores do.
-mod forgetful {
+/// Stores that are not what a lake needs.
+mod wanting {
     use super::*;
     use delta_kernel::object_store::path::Path as Key;
     use delta_kernel::object_store::*;
     use futures_util::stream::BoxStream;
 
     #[derive(Debug)]
-    pub struct Forgetful(pub InMemory);
+    pub enum Takes {
+        /// Whatever the condition of the put, as some do.
+        Every,
+        /// As for credentials that may only read.
+        None,
+    }
 
-    impl std::fmt::Display for Forgetful {
+    #[derive(Debug)]
+    pub struct Store {
+        pub takes: Takes,
+        pub objects: InMemory,
+    }
+
+    impl std::fmt::Display for Store {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("forgetful")
+            f.write_str("wanting")
         }
     }
 
     #[async_trait::async_trait]
-    impl ObjectStore for Forgetful {
+    impl ObjectStore for Store {
         async fn put_opts(&self, key: &Key, payload: PutPayload, mut options: PutOptions) -> Result<PutResult> {
+            if let Takes::None = self.takes {
+                let (path, source) = (key.to_string(), "403 AccessDenied".into());
+                return Err(Error::PermissionDenied { path, source });
+            }
             options.mode = PutMode::Overwrite;
-            self.0.put_opts(key, payload, options).await
+            self.objects.put_opts(key, payload, options).await
         }
         async fn put_multipart_opts(
             &self,
             key: &Key,
             options: PutMultipartOptions,
         ) -> Result<Box<dyn MultipartUpload>> {
-            self.0.put_multipart_opts(key, options).await
+            self.objects.put_multipart_opts(key, options).await
         }
         async fn get_opts(&self, key: &Key, options: GetOptions) -> Result<GetResult> {
-            self.0.get_opts(key, options).await
+            self.objects.get_opts(key, options).await
         }
         fn delete_stream(&self, keys: BoxStream<'static, Result<Key>>) -> BoxStream<'static, Result<Key>> {
-            self.0.delete_stream(keys)
+            self.objects.delete_stream(keys)
         }
         fn list(&self, prefix: Option<&Key>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.0.list(prefix)
+            self.objects.list(prefix)
         }
         async fn list_with_delimiter(&self, prefix: Option<&Key>) -> Result<ListResult> {
-            self.0.list_with_delimiter(prefix).await
+            self.objects.list_with_delimiter(prefix).await
         }
         async fn copy_opts(&self, from: &Key, to: &Key, options: CopyOptions) -> Result<()> {
-            self.0.copy_opts(from, to, options).await
+            self.objects.copy_opts(from, to, options).await
         }
     }
 }
 
 #[test]
-fn a_store_that_takes_a_second_put_of_a_name_is_refused() {
-    let objects = Arc::new(forgetful::Forgetful(InMemory::new()));
-    let store = Store::over(objects, Url::parse("memory:///lake/").unwrap(), None).unwrap();
-    let error = store.probe().unwrap_err();
-    assert_eq!(error.class, Class::Unsupported);
-    assert!(error.message.contains("second put"), "{}", error.message);
-    let log = Arc::new(store);
-    let log = log.log_of("t", Path::new("/nonexistent")).unwrap();
-    assert!(matches!(log.put_if_absent("a", b"1"), Put::Placed(_)));
+fn a_store_that_takes_a_second_put_of_a_name_is_refused_before_anything_else_is_put() {
+    let dir = TestDirectory::new();
+    let objects = Arc::new(wanting::Store {
+        takes: wanting::Takes::Every,
+        objects: InMemory::new(),
+    });
+    let url = Url::parse("memory:///lake/").unwrap();
+    let store = Arc::new(Store::over(Arc::clone(&objects) as Arc<dyn ObjectStore>, url, None).unwrap());
+    let is_refusal = |error: ShimError| {
+        assert_eq!(error.class, Class::NoConditionalPut);
+        assert!(error.message.contains("second put"), "{}", error.message);
+    };
+    let file = dir.path().join("a.parquet");
+    fs::write(&file, b"rows").unwrap();
+    let log: &dyn LogStore = &store.log_of("t", dir.path()).unwrap();
+    let at = Location::in_store(&store, "t", dir.path()).unwrap();
+    for _ in 0..2 {
+        is_refusal(store.check_writable().unwrap_err());
+        is_refusal(store.put_files(&[transfer("t/a.parquet", &file)]).unwrap_err());
+        is_refusal(store.put_small("_inlet/a", "1", "").err().unwrap());
+        is_refusal(log.replace("_last_checkpoint", b"{}").unwrap_err());
+        let (scratch, _) = log.scratch("checkpoint").unwrap();
+        is_refusal(log.place(scratch, "checkpoint").unwrap_err());
+        let Outcome::Unknown(error) = table::create(&at, &definition()) else {
+            panic!("a commit that did not fail");
+        };
+        is_refusal(error);
+    }
+    assert_eq!(names_in(&objects.objects), ["lake/_inlet/probe"]);
+}
+
+#[test]
+fn what_is_denied_names_the_permission() {
+    let objects = Arc::new(wanting::Store {
+        takes: wanting::Takes::None,
+        objects: InMemory::new(),
+    });
+    let url = Url::parse("s3://bucket/lake/").unwrap();
+    let store = Store::over(objects, url, Some(Kind::S3)).unwrap();
+    let error = store.put_small("_inlet/a", "1", "").err().unwrap();
+    assert_eq!(error.class, Class::Denied);
+    assert!(
+        error.message.contains("needs the permission s3:PutObject;"),
+        "{}",
+        error.message
+    );
 }

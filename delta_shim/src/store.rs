@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use delta_kernel::object_store::client::HttpError;
 use delta_kernel::object_store::path::Path as Key;
 use delta_kernel::object_store::{
-    Attributes, Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+    Attributes, Error, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+    PutResult, UpdateVersion,
 };
 use futures_util::stream::{self, FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ use crate::fault;
 use crate::file_path;
 use crate::log_files::{Entry, Identity, Put, Temporary};
 use crate::log_store::{Content, LogStore};
-use crate::store_options::{Kind, StoreOptions};
+use crate::store_options::{Kind, Request, StoreOptions};
 
 /// Larger files are sent and fetched in pieces of this size.
 const PIECE: u64 = 8 << 20;
@@ -51,6 +52,29 @@ pub struct Store {
     url: Url,
     base: Key,
     kind: Option<Kind>,
+    /// Conditional puts were tried, and held.
+    is_proven: Mutex<bool>,
+}
+
+/// Who may put. There is none before the store has shown that a put fails whose condition does not hold
+/// (`Store::writer`).
+#[derive(Clone, Copy)]
+struct Writer<'a>(&'a dyn ObjectStore);
+
+impl Writer<'_> {
+    async fn put(self, key: &Key, bytes: &[u8], mode: PutMode) -> std::result::Result<PutResult, Error> {
+        let options = PutOptions {
+            mode,
+            attributes: Attributes::default(),
+            ..PutOptions::default()
+        };
+        let payload = PutPayload::from(bytes.to_vec());
+        self.0.put_opts(key, payload, options).await
+    }
+
+    async fn put_in_pieces(self, key: &Key) -> std::result::Result<Box<dyn MultipartUpload>, Error> {
+        self.0.put_multipart(key).await
+    }
 }
 
 /// One data file of a table: its name below the lake, and where it lies on local disk.
@@ -97,8 +121,8 @@ fn tag_text(etag: Option<String>, version: Option<String>) -> String {
 }
 
 impl Store {
-    /// One for each URL and options in the process, as long as anybody has it: connections are shared. The first is
-    /// probed: a conditional put that does not hold would lose commits.
+    /// One for each URL and options in the process, as long as anybody has it: connections are shared, and what is
+    /// known of the store. Asks it nothing.
     pub fn open(url: &str, options: &str) -> Result<Arc<Self>> {
         static OPEN: Mutex<Option<OpenStores>> = Mutex::new(None);
         let parsed: StoreOptions = serde_json::from_str(options)
@@ -113,7 +137,6 @@ impl Store {
             .map_err(|e| ShimError::invalid(format!("{url} is no URL: {e}")))?;
         let kind = Kind::of(&address)?;
         let store = Arc::new(Self::over(parsed.connect(&address)?, address, Some(kind))?);
-        store.probe()?;
         known.retain(|_, store| store.strong_count() > 0);
         known.insert(name, Arc::downgrade(&store));
         Ok(store)
@@ -128,21 +151,40 @@ impl Store {
             url,
             base,
             kind,
+            is_proven: Mutex::new(false),
         })
     }
 
+    /// Before the first put of all the store is tried, once: a conditional put that does not hold would lose commits.
+    /// What came of it is kept only when it is good, so that an outage or a missing permission may be over next time.
+    fn writer(&self) -> Result<Writer<'_>> {
+        let writer = Writer(self.objects.as_ref());
+        let mut is_proven = self.is_proven.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_proven {
+            self.probe(writer)?;
+            *is_proven = true;
+        }
+        Ok(writer)
+    }
+
+    /// What the first put would find out: that objects may be put, and that conditions hold.
+    pub fn check_writable(&self) -> Result<()> {
+        self.writer().map(|_| ())
+    }
+
     /// The second put of a name must fail, and one on a condition that does not hold too.
-    pub fn probe(&self) -> Result<()> {
+    fn probe(&self, writer: Writer<'_>) -> Result<()> {
         let key = self.key(PROBE)?;
-        let doing = || format!("put {} on a condition", self.place_of(PROBE));
+        let failed = |e: &Error| self.error(Request::Put, self.place_of(PROBE), e);
         let refused = |what: &str| {
-            ShimError::unsupported(format!(
+            let message = format!(
                 "{}: the store {what}: two writers would overwrite each other's commits. It must support conditional \
                  writes (If-None-Match and If-Match)",
                 self.url
-            ))
+            );
+            ShimError::new(Class::NoConditionalPut, message)
         };
-        let put = |mode: PutMode| wait(self.put(&key, b"inlet", mode));
+        let put = |mode: PutMode| wait(writer.put(&key, b"inlet", mode));
         let mut stands = false;
         for _ in 0..2 {
             match put(PutMode::Create)? {
@@ -154,7 +196,7 @@ impl Store {
                 Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => {
                     return Err(refused("knows no conditional put"));
                 }
-                Err(e) => return Err(self.error(doing(), &e)),
+                Err(e) => return Err(failed(&e)),
             }
         }
         if !stands {
@@ -167,7 +209,7 @@ impl Store {
         match put(PutMode::Update(wrong))? {
             Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => Ok(()),
             Ok(_) => Err(refused("replaced an object that was not the one named")),
-            Err(e) => Err(self.error(doing(), &e)),
+            Err(e) => Err(failed(&e)),
         }
     }
 
@@ -209,21 +251,6 @@ impl Store {
         format!("{}{name}", self.url)
     }
 
-    async fn put(
-        &self,
-        key: &Key,
-        bytes: &[u8],
-        mode: PutMode,
-    ) -> std::result::Result<delta_kernel::object_store::PutResult, Error> {
-        let options = PutOptions {
-            mode,
-            attributes: Attributes::default(),
-            ..PutOptions::default()
-        };
-        let payload = PutPayload::from(bytes.to_vec());
-        self.objects.put_opts(key, payload, options).await
-    }
-
     /// None: no such object. A bucket that is gone is an error.
     async fn get(&self, key: &Key) -> std::result::Result<Option<(Vec<u8>, ObjectMeta)>, Error> {
         let found = match self.objects.get(key).await {
@@ -244,11 +271,12 @@ impl Store {
         }
     }
 
-    fn error(&self, doing: impl std::fmt::Display, error: &Error) -> ShimError {
+    fn error(&self, request: Request, place: impl std::fmt::Display, error: &Error) -> ShimError {
         let class = class_of(error);
-        let mut message = format!("{doing}: {}", short(error));
+        let mut message = format!("{request} {place}: {}", short(error));
         if let (Class::Denied, Some(kind)) = (class, self.kind) {
-            message += &format!("; credentials are looked for in {}", kind.credentials());
+            let (permission, sources) = (kind.permission(request), kind.credentials());
+            message += &format!("; that needs the permission {permission}; credentials are looked for in {sources}");
         }
         ShimError::new(class, message)
     }
@@ -257,11 +285,12 @@ impl Store {
 
     /// Each is whole under its name, or not there at all. Names are never given twice, so that a put may be repeated.
     pub fn put_files(&self, files: &[Transfer]) -> Result<()> {
-        wait_for_all(files.iter().map(|file| self.put_file(file)))
+        let writer = self.writer()?;
+        wait_for_all(files.iter().map(|file| self.put_file(writer, file)))
     }
 
-    async fn put_file(&self, file: &Transfer) -> Result<()> {
-        let failed = |e: &Error| self.error(format_args!("put {}", self.place_of(&file.key)), e);
+    async fn put_file(&self, writer: Writer<'_>, file: &Transfer) -> Result<()> {
+        let failed = |e: &Error| self.error(Request::Put, self.place_of(&file.key), e);
         let unread = |e: io::Error| ShimError::io(format_args!("read {}", file.path.display()), &e);
         let key = self.key(&file.key)?;
         point(c"lake.before_upload_file").map_err(unread)?;
@@ -269,55 +298,15 @@ impl Store {
         let size = local.metadata().map_err(unread)?.len();
         if size <= PIECE {
             let bytes = next_piece(&mut local, size).map_err(unread)?;
-            self.put(&key, &bytes, PutMode::Overwrite)
-                .await
-                .map_err(|e| failed(&e))?;
+            let put = writer.put(&key, &bytes, PutMode::Overwrite).await;
+            put.map_err(|e| failed(&e))?;
         } else {
-            self.put_in_pieces(&key, &mut local, size, &file.path, &failed).await?;
+            let upload = writer.put_in_pieces(&key).await.map_err(|e| failed(&e))?;
+            send_in_pieces(upload, &mut local, size, &file.path, &failed).await?;
         }
         point(c"lake.after_upload_file").map_err(unread)?;
         // What is read-only is in the store, and may be thrown out of the cache.
         seal(&file.path).map_err(unread)
-    }
-
-    async fn put_in_pieces(
-        &self,
-        key: &Key,
-        local: &mut File,
-        size: u64,
-        path: &Path,
-        failed: &impl Fn(&Error) -> ShimError,
-    ) -> Result<()> {
-        let unread = |e: io::Error| ShimError::io(format_args!("read {}", path.display()), &e);
-        let mut upload = self.objects.put_multipart(key).await.map_err(|e| failed(&e))?;
-        let mut sent = 0;
-        let mut running = FuturesUnordered::new();
-        let all = async {
-            while sent < size {
-                let piece = next_piece(local, PIECE.min(size - sent)).map_err(unread)?;
-                sent += PIECE.min(size - sent);
-                running.push(upload.put_part(PutPayload::from(piece)));
-                if running.len() >= PIECES_AT_ONCE {
-                    if let Some(done) = running.next().await {
-                        done.map_err(|e| failed(&e))?;
-                    }
-                }
-            }
-            while let Some(done) = running.next().await {
-                done.map_err(|e| failed(&e))?;
-            }
-            point(c"lake.before_upload_complete").map_err(unread)
-        };
-        let mut ended = all.await;
-        drop(running);
-        if ended.is_ok() {
-            ended = upload.complete().await.map(|_| ()).map_err(|e| failed(&e));
-        }
-        if ended.is_err() {
-            // What stays of it is nobody's: a rule of the bucket for unfinished uploads removes it.
-            let _ = upload.abort().await;
-        }
-        ended
     }
 
     /// Fetches each to its place: aside, held against size and digest, renamed. CORRUPTION: it is another one.
@@ -342,7 +331,7 @@ impl Store {
                 Err(e) if is_absence(&e) => {
                     return Err(ShimError::new(Class::NotFound, format!("{place} is gone")));
                 }
-                Err(e) => return Err(self.error(format_args!("get {place}"), &e)),
+                Err(e) => return Err(self.error(Request::Get, &place, &e)),
             };
             if piece.len() as u64 != end - at {
                 return Err(ShimError::corruption(format!(
@@ -376,7 +365,7 @@ impl Store {
             let (name, key) = (name.clone(), self.key(name));
             async move {
                 let found = self.head(&key?).await;
-                let found = found.map_err(|e| self.error(format_args!("look at {}", self.place_of(&name)), &e))?;
+                let found = found.map_err(|e| self.error(Request::Look, self.place_of(&name), &e))?;
                 Ok::<_, ShimError>(found.is_none().then_some(name))
             }
         };
@@ -392,7 +381,7 @@ impl Store {
     pub fn list(&self, folder: &str) -> Result<Vec<Listed>> {
         let prefix = self.key(folder)?;
         let found = wait(self.objects.list(Some(&prefix)).try_collect::<Vec<ObjectMeta>>())?;
-        let found = found.map_err(|e| self.error(format_args!("list {}", self.place_of(folder)), &e))?;
+        let found = found.map_err(|e| self.error(Request::List, self.place_of(folder), &e))?;
         Ok(found.iter().map(|meta| self.listed(meta)).collect())
     }
 
@@ -403,7 +392,7 @@ impl Store {
         while let Some(folder) = folders.pop() {
             let prefix = self.key(&folder)?;
             let found = wait(self.objects.list_with_delimiter(Some(&prefix)))?;
-            let found = found.map_err(|e| self.error(format_args!("list {}", self.place_of(&folder)), &e))?;
+            let found = found.map_err(|e| self.error(Request::List, self.place_of(&folder), &e))?;
             let names: Vec<String> = found.common_prefixes.iter().map(|p| self.name_of(p)).collect();
             if !folder.is_empty() && names.iter().any(|n| last_part(n) == "_delta_log") {
                 tables.push(folder);
@@ -429,7 +418,7 @@ impl Store {
         match wait(self.objects.delete(&key))? {
             Ok(()) => Ok(true),
             Err(e) if is_absence(&e) => Ok(false),
-            Err(e) => Err(self.error(format_args!("delete {}", self.place_of(name)), &e)),
+            Err(e) => Err(self.error(Request::Delete, self.place_of(name), &e)),
         }
     }
 
@@ -438,7 +427,7 @@ impl Store {
     pub fn get_small(&self, name: &str) -> Result<Option<Small>> {
         let key = self.key(name)?;
         let found = wait(self.get(&key))?;
-        let found = found.map_err(|e| self.error(format_args!("get {}", self.place_of(name)), &e))?;
+        let found = found.map_err(|e| self.error(Request::Get, self.place_of(name), &e))?;
         Ok(found.map(|(bytes, meta)| Small {
             text: String::from_utf8_lossy(&bytes).into_owned(),
             tag: tag_text(meta.e_tag, meta.version),
@@ -458,12 +447,50 @@ impl Store {
                 version: tag.version,
             })
         };
-        match wait(self.put(&key, text.as_bytes(), mode))? {
+        match wait(self.writer()?.put(&key, text.as_bytes(), mode))? {
             Ok(put) => Ok(Placed::Ours(tag_text(put.e_tag, put.version))),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Placed::Conflict),
-            Err(e) => Err(self.error(format_args!("put {}", self.place_of(name)), &e)),
+            Err(e) => Err(self.error(Request::Put, self.place_of(name), &e)),
         }
     }
+}
+
+async fn send_in_pieces(
+    mut upload: Box<dyn MultipartUpload>,
+    local: &mut File,
+    size: u64,
+    path: &Path,
+    failed: &impl Fn(&Error) -> ShimError,
+) -> Result<()> {
+    let unread = |e: io::Error| ShimError::io(format_args!("read {}", path.display()), &e);
+    let mut sent = 0;
+    let mut running = FuturesUnordered::new();
+    let all = async {
+        while sent < size {
+            let piece = next_piece(local, PIECE.min(size - sent)).map_err(unread)?;
+            sent += PIECE.min(size - sent);
+            running.push(upload.put_part(PutPayload::from(piece)));
+            if running.len() >= PIECES_AT_ONCE {
+                if let Some(done) = running.next().await {
+                    done.map_err(|e| failed(&e))?;
+                }
+            }
+        }
+        while let Some(done) = running.next().await {
+            done.map_err(|e| failed(&e))?;
+        }
+        point(c"lake.before_upload_complete").map_err(unread)
+    };
+    let mut ended = all.await;
+    drop(running);
+    if ended.is_ok() {
+        ended = upload.complete().await.map(|_| ()).map_err(|e| failed(&e));
+    }
+    if ended.is_err() {
+        // What stays of it is nobody's: a rule of the bucket for unfinished uploads removes it.
+        let _ = upload.abort().await;
+    }
+    ended
 }
 
 fn last_part(name: &str) -> &str {
@@ -522,6 +549,8 @@ pub fn class_of(error: &Error) -> Class {
         {
             Class::NoCredentials
         }
+        // Of a listing the client does not tell a refusal from other failures.
+        _ if text.contains("status code: 401") || text.contains("status code: 403") => Class::Denied,
         _ if is_passing(error, &text) => Class::Transient,
         _ => Class::Io,
     }
@@ -582,8 +611,8 @@ impl ObjectLog {
         self.prefix.clone().join(name)
     }
 
-    fn failed(&self, doing: &str, name: &str, error: &Error) -> ShimError {
-        self.store.error(format_args!("{doing} {}", self.place_of(name)), error)
+    fn failed(&self, request: Request, name: &str, error: &Error) -> ShimError {
+        self.store.error(request, self.place_of(name), error)
     }
 }
 
@@ -610,7 +639,7 @@ impl LogStore for ObjectLog {
 
     fn entries(&self) -> Result<Option<Vec<Entry>>> {
         let found = wait(self.store.objects.list_with_delimiter(Some(&self.prefix)))?;
-        let found = found.map_err(|e| self.failed("list", "", &e))?;
+        let found = found.map_err(|e| self.failed(Request::List, "", &e))?;
         let entries: Vec<Entry> = found
             .objects
             .iter()
@@ -627,7 +656,7 @@ impl LogStore for ObjectLog {
 
     fn read(&self, name: &str) -> Result<Option<Content>> {
         let found = wait(self.store.get(&self.key(name)))?;
-        Ok(found.map_err(|e| self.failed("get", name, &e))?.map(content))
+        Ok(found.map_err(|e| self.failed(Request::Get, name, &e))?.map(content))
     }
 
     fn read_all(&self, names: &[String]) -> Result<Vec<Option<Content>>> {
@@ -635,7 +664,7 @@ impl LogStore for ObjectLog {
             let (name, key) = (name.clone(), self.key(name));
             async move {
                 let found = self.store.get(&key).await;
-                Ok(found.map_err(|e| self.failed("get", &name, &e))?.map(content))
+                Ok(found.map_err(|e| self.failed(Request::Get, &name, &e))?.map(content))
             }
         };
         wait(
@@ -647,7 +676,7 @@ impl LogStore for ObjectLog {
 
     fn identity(&self, name: &str) -> Result<Option<Identity>> {
         let found = wait(self.store.head(&self.key(name)))?;
-        let found = found.map_err(|e| self.failed("look at", name, &e))?;
+        let found = found.map_err(|e| self.failed(Request::Look, name, &e))?;
         Ok(found.map(|meta| Identity::Object {
             tag: meta.e_tag,
             size: meta.size,
@@ -664,7 +693,8 @@ impl LogStore for ObjectLog {
         if let Err(e) = point(c"lake.before_commit_put") {
             return Put::Failed(failed(e));
         }
-        let put = match wait(self.store.put(&self.key(name), bytes, PutMode::Create)) {
+        let writer = self.store.writer();
+        let put = match writer.and_then(|writer| wait(writer.put(&self.key(name), bytes, PutMode::Create))) {
             Ok(put) => put,
             Err(e) => return Put::Failed(e),
         };
@@ -677,13 +707,13 @@ impl LogStore for ObjectLog {
                 size: bytes.len() as u64,
             }),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Put::Exists,
-            Err(e) => Put::Failed(self.failed("put", name, &e)),
+            Err(e) => Put::Failed(self.failed(Request::Put, name, &e)),
         }
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let put = wait(self.store.put(&self.key(name), bytes, PutMode::Overwrite))?;
-        put.map(|_| ()).map_err(|e| self.failed("put", name, &e))
+        let put = wait(self.store.writer()?.put(&self.key(name), bytes, PutMode::Overwrite))?;
+        put.map(|_| ()).map_err(|e| self.failed(Request::Put, name, &e))
     }
 
     fn remove(&self, name: &str) -> Result<bool> {
@@ -706,10 +736,10 @@ impl LogStore for ObjectLog {
     fn place(&self, written: Temporary, name: &str) -> Result<bool> {
         let bytes = std::fs::read(&written.path)
             .map_err(|e| ShimError::io(format_args!("read {}", written.path.display()), &e))?;
-        match wait(self.store.put(&self.key(name), &bytes, PutMode::Create))? {
+        match wait(self.store.writer()?.put(&self.key(name), &bytes, PutMode::Create))? {
             Ok(_) => {}
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return Ok(false),
-            Err(e) => return Err(self.failed("put", name, &e)),
+            Err(e) => return Err(self.failed(Request::Put, name, &e)),
         }
         match self.read(name)? {
             Some(read) if read.bytes == bytes => Ok(true),

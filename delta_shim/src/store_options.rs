@@ -2,6 +2,7 @@
 //! files, or from the role of the machine, and so they stand in no pipeline file.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,29 @@ pub enum Kind {
     Google,
 }
 
+/// What is asked of a store, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    Put,
+    Get,
+    /// Whether an object is there.
+    Look,
+    List,
+    Delete,
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Look => "look at",
+            Self::List => "list",
+            Self::Delete => "delete",
+        })
+    }
+}
+
 impl Kind {
     pub fn of(url: &Url) -> Result<Self> {
         match url.scheme() {
@@ -46,6 +70,24 @@ impl Kind {
             other => Err(ShimError::invalid(format!(
                 "{other}:// is no object store that is known; s3://, az://, abfss:// and gs:// are"
             ))),
+        }
+    }
+
+    /// What must be allowed for a request, by the store's own name for it.
+    pub fn permission(self, request: Request) -> &'static str {
+        match (self, request) {
+            (Self::S3, Request::Put) => "s3:PutObject",
+            // A store that may not be listed refuses what is absent too.
+            (Self::S3, Request::Get | Request::Look) => "s3:GetObject, and s3:ListBucket for what is not there",
+            (Self::S3, Request::List) => "s3:ListBucket",
+            (Self::S3, Request::Delete) => "s3:DeleteObject",
+            (Self::Azure, Request::Put) => "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
+            (Self::Azure, Request::Delete) => "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
+            (Self::Azure, _) => "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
+            (Self::Google, Request::Put) => "storage.objects.create, and storage.objects.delete to replace one",
+            (Self::Google, Request::Get | Request::Look) => "storage.objects.get",
+            (Self::Google, Request::List) => "storage.objects.list",
+            (Self::Google, Request::Delete) => "storage.objects.delete",
         }
     }
 

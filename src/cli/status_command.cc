@@ -138,7 +138,10 @@ struct Finding {
   std::string detail;  // when ok
 };
 
-void check_lake(const config::PipelineConfig& config, std::vector<Finding>& findings) {
+// Whether an object store takes what a run puts is found out by a put alone.
+enum class Puts { kTried, kLeftOut };
+
+void check_lake(const config::PipelineConfig& config, Puts puts, std::vector<Finding>& findings) {
   auto lake = lake::open_lake(config.lake, config.storage);
   findings.push_back({"lake " + config.lake, lake.status(), "can be opened"});
   if (!lake.is_ok()) return;
@@ -147,6 +150,8 @@ void check_lake(const config::PipelineConfig& config, std::vector<Finding>& find
     writable = Status(StatusCode::kUnavailable, "lake.not_writable", "the lake's directory cannot be written")
                    .at((*lake)->root())
                    .fix("give this user write permission, or choose another directory with --lake");
+  } else if (puts == Puts::kTried) {
+    writable = (*lake)->check_writable();
   }
   findings.push_back({"lake is writable", writable, ""});
   std::error_code ignored;
@@ -235,11 +240,11 @@ void check_source(const config::PipelineConfig& config, std::vector<Finding>& fi
   }
 }
 
-std::vector<Finding> look_at_all_but_the_source(const config::PipelineConfig& config) {
+std::vector<Finding> look_at_all_but_the_source(const config::PipelineConfig& config, Puts puts) {
   std::vector<Finding> findings;
   findings.push_back({"pipeline file " + config.file, Status::ok(), "no problem"});
   check_expectations(config, findings);
-  check_lake(config, findings);
+  check_lake(config, puts, findings);
   check_views(config, findings);
   check_page(config, findings);
   findings.push_back(
@@ -286,10 +291,12 @@ Result<Json> status_document(const config::PipelineConfig& config) {
   return status_json(config, status);
 }
 
-Json check_document(const config::PipelineConfig& config) { return findings_json(look_at_all_but_the_source(config)); }
+Json check_document(const config::PipelineConfig& config) {
+  return findings_json(look_at_all_but_the_source(config, Puts::kLeftOut));
+}
 
 ExitCode run_check(const config::PipelineConfig& config, Output output) {
-  std::vector<Finding> findings = look_at_all_but_the_source(config);
+  std::vector<Finding> findings = look_at_all_but_the_source(config, Puts::kTried);
   // The versions are the last.
   const auto versions = findings.back();
   findings.pop_back();

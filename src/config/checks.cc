@@ -175,6 +175,13 @@ class Checker {
             "source.kind is \"kafka\"", "write bootstrap_servers = \"HOST:PORT\" in [source.kafka]");
       }
     }
+    // Whatever the kind, and without repeating it: what stands before an @ is taken for a password.
+    if (source.kafka.bootstrap_servers.find('@') != std::string::npos) {
+      add("source.kafka.bootstrap_servers", "config.secret_in_address",
+          "source.kafka.bootstrap_servers has a user or password in it",
+          "brokers are shown in messages, and Kafka takes no credentials from their addresses",
+          "write HOST:PORT alone, and set \"kafka.sasl.username\" and \"kafka.sasl.password\" in [source.kafka]");
+    }
     if (!source.kafka.topic.empty() && (!consists_of(source.kafka.topic, "_-.") || source.kafka.topic.size() > 249)) {
       add("source.kafka.topic", "config.invalid_value",
           "\"" + source.kafka.topic + "\" cannot be the name of a Kafka topic", {},

@@ -199,7 +199,8 @@ const std::array kKeys{
              "The entity's rows, each a list with a value per column. A column holds numbers or texts, not both."),
 
     key("source.kafka.bootstrap_servers", KeyType::kText, INLET_MEMBER(source.kafka.bootstrap_servers),
-        "Brokers to begin with, `host:port` separated by commas."),
+        "Brokers to begin with, `host:port` separated by commas. A user or password in front of them "
+        "(`user:secret@`) is refused: they are `kafka.sasl.username` and `kafka.sasl.password`."),
     key("source.kafka.topic", KeyType::kText, INLET_MEMBER(source.kafka.topic), "The topic.")
         .note("required for `kind = \"kafka\"`"),
     key("source.kafka.group_id", KeyType::kText, INLET_MEMBER(source.kafka.group_id),

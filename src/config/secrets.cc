@@ -104,6 +104,33 @@ bool may_be_shown_in(const std::string& table, const std::string& name) {
 
 std::string quoted(std::string_view text) { return dump_json(Json(text)); }  // of TOML's basic strings, JSON's escapes
 
+// Of addresses without "://", as a list of brokers has them.
+bool is_list_of_brokers(std::string_view name) {
+  return name.ends_with("bootstrap_servers") || name.ends_with("bootstrap.servers") ||
+         name.ends_with("metadata.broker.list");
+}
+
+// As without_credentials, and of brokers whatever stands before the last @: a password may hold a comma.
+std::string shown_text(std::string_view name, std::string_view text, std::vector<std::string>* secrets) {
+  std::string clean = without_credentials(text, secrets);
+  const auto host = clean.rfind('@');
+  if (!is_list_of_brokers(name) || host == std::string::npos || clean.substr(0, host).ends_with(kRemoved)) return clean;
+  std::string_view before = std::string_view(clean).substr(0, host);
+  if (secrets != nullptr) {
+    secrets->emplace_back(before);
+    for (std::string_view rest = before; !rest.empty();) {
+      const auto one = rest.substr(0, rest.find('@'));
+      rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+      const auto user = one.substr(one.find_last_of(',') + 1);
+      const auto colon = one.find(':');
+      if (colon != std::string_view::npos) secrets->emplace_back(one.substr(colon + 1));
+      const auto own = user.find(':');
+      secrets->emplace_back(own == std::string_view::npos ? user : user.substr(own + 1));
+    }
+  }
+  return std::string(kRemoved) + clean.substr(host);
+}
+
 // A text that takes as many lines as `raw` did, so that messages that name a line are right about what is shown.
 std::string in_as_many_lines(std::string_view text, std::string_view raw) {
   const auto lines = static_cast<std::size_t>(std::count(raw.begin(), raw.end(), '\n'));
@@ -271,7 +298,7 @@ class Rewriter {
       out_ += in_as_many_lines(kRemoved, raw);
       return;
     }
-    const std::string clean = is_text ? without_credentials(read->text, secrets_) : read->text;
+    const std::string clean = is_text ? shown_text(name, read->text, secrets_) : read->text;
     out_ += clean == read->text ? std::string(raw) : in_as_many_lines(clean, raw);
   }
 
@@ -302,7 +329,8 @@ bool shows_no_secret(const TomlValue& original, const TomlValue& shown, const st
     return true;
   }
   if (!may_be_shown_in(table, name)) return shown.text == kRemoved;
-  return shown.text == (original.kind == TomlValue::Kind::kText ? without_credentials(original.text) : original.text);
+  const bool is_text = original.kind == TomlValue::Kind::kText;
+  return shown.text == (is_text ? shown_text(name, original.text, nullptr) : original.text);
 }
 
 // Whether `name` is a table that Inlet knows, without a name that somebody gave.
@@ -444,7 +472,7 @@ std::vector<std::string> secrets_of(const LoadOptions& options) {
   std::vector<std::string> secrets;
   const auto look_at = [&](const std::string& key, const std::string& value) {
     if (!may_be_shown(key)) secrets.push_back(value);
-    static_cast<void>(without_credentials(value, &secrets));
+    static_cast<void>(shown_text(key, value, &secrets));
   };
   for (const auto& [variable, value] : options.environment) look_at(key_of_variable(variable), value);
   for (const auto& [key, value] : options.overrides) {

@@ -154,6 +154,7 @@ class ObjectLake final : public DeltaLake {
   Result<std::vector<std::string>> tables() override { return store_->tables(); }
   const std::string& root() const override { return cache_->files(); }
   const std::string& location() const override { return store_->url(); }
+  Status check_writable() const override { return store_->check_writable(); }
   std::shared_ptr<const ObjectStore> object_store() const override { return store_; }
   std::chrono::milliseconds lease() const override { return lease_; }
 
@@ -169,7 +170,7 @@ class ObjectLake final : public DeltaLake {
 };
 
 /// Finds out now, with the system's reason, what would otherwise fail in the middle of the first batch.
-Status check_writable(const std::string& root) {
+Status try_to_write(const std::string& root) {
   const std::string probe = root + "/.inlet-probe-" + new_uuid();
   const int fd = ::open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return io_error("write into " + root, errno);
@@ -216,7 +217,7 @@ Result<std::unique_ptr<Lake>> open_lake(const std::string& root, const StorageOp
   if (failed) return io_error("resolve " + root, failed.value());
   if (!absolute.has_filename()) absolute = absolute.parent_path();  // "data/" is data
   INLET_RETURN_IF_ERROR(create_directories_durably(absolute.string()));
-  INLET_RETURN_IF_ERROR(check_writable(absolute.string()));
+  INLET_RETURN_IF_ERROR(try_to_write(absolute.string()));
   return std::unique_ptr<Lake>(std::make_unique<LocalLake>(absolute.string()));
 }
 

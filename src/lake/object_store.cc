@@ -32,17 +32,12 @@ void ObjectStore::FreeStore::operator()(delta_shim_store* store) const { delta_s
 Result<std::shared_ptr<ObjectStore>> ObjectStore::open(const std::string& url, const StorageOptions& options) {
   const auto document = options_document(options);
   delta_shim_store* store = nullptr;
-  auto opened =
-      shim_status(delta_shim_store_open(url.data(), url.size(), document.data(), document.size(), &store), url);
-  if (opened.detail().id == "lake.unsupported_table") {
-    return Status(StatusCode::kInvalidArgument, "lake.no_conditional_put", "the object store cannot hold a lake")
-        .at(url)
-        .because(opened.detail().what)
-        .fix("use a store that supports conditional writes");
-  }
-  INLET_RETURN_IF_ERROR(opened);
+  INLET_RETURN_IF_ERROR(
+      shim_status(delta_shim_store_open(url.data(), url.size(), document.data(), document.size(), &store), url));
   return std::shared_ptr<ObjectStore>(new ObjectStore(url, store));  // NOLINT: the constructor is private
 }
+
+Status ObjectStore::check_writable() const { return shim_status(delta_shim_store_check_writable(store_.get()), url_); }
 
 Status ObjectStore::put_files(const std::vector<FileTransfer>& files) const {
   const auto document = files_document(files);

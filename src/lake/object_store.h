@@ -36,16 +36,20 @@ struct SmallObject {
 };
 
 /// Errors: Transient "lake.busy" (the store cannot be reached, is busy, or fails: it was tried again until
-/// storage.retry_timeout was over), Unavailable "lake.store_denied", "lake.no_bucket", "lake.no_credentials". Thread
-/// safe.
+/// storage.retry_timeout was over), Unavailable "lake.store_denied" (the reason names the permission that is needed),
+/// "lake.no_bucket", "lake.no_credentials". Of whatever puts, a commit and a lock among them, InvalidArgument
+/// "lake.no_conditional_put" too: the store would let two writers overwrite each other's commits. It is tried before
+/// the first put of a process, so that nothing was put then. Thread safe.
 class ObjectStore {
  public:
-  /// InvalidArgument: no such kind of URL, or "lake.no_conditional_put": the store would let two writers overwrite each
-  /// other's commits.
+  /// Asks the store nothing. InvalidArgument: no such kind of URL.
   static Result<std::shared_ptr<ObjectStore>> open(const std::string& url, const StorageOptions& options);
 
   const std::string& url() const { return url_; }
   delta_shim_store* handle() const { return store_.get(); }
+
+  /// What the first put would come upon, without one: for who is going to write.
+  Status check_writable() const;
 
   /// Whole, or not at all; a file that was put is read-only from then on.
   Status put_files(const std::vector<FileTransfer>& files) const;

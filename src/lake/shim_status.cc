@@ -45,6 +45,11 @@ Status shim_status(delta_shim_error* raw, const std::string& where) {
           .fix(
               "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile by storage.profile, or give the "
               "machine a role");
+    case DELTA_SHIM_NO_CONDITIONAL_PUT:
+      return Status(StatusCode::kInvalidArgument, "lake.no_conditional_put", "the object store cannot hold a lake")
+          .at(where)
+          .because(message)
+          .fix("use a store that supports conditional writes");
     case DELTA_SHIM_INTERNAL: break;
   }
   return Status(StatusCode::kInternal, "lake.internal", message).at(where);

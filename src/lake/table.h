@@ -229,6 +229,10 @@ class Lake {
   virtual const std::string& root() const = 0;
   /// Where the lake is, for people: the directory, or a URL.
   virtual const std::string& location() const { return root(); }
+  /// Whether tables can be written here, asked before anything is read that would be written: of a store, the errors of
+  /// ObjectStore. Opening alone asks it of a directory only, so that a lake in a store can be read by who may not
+  /// write.
+  virtual Status check_writable() const { return Status::ok(); }
   /// nullptr: a directory.
   virtual std::shared_ptr<const ObjectStore> object_store() const { return nullptr; }
   /// How long a lock in an object store outlives a process that does not renew it.
@@ -243,8 +247,9 @@ Status sync_files(const DataFiles& table, const std::vector<AddFile>& files);
 Status sync_files_until(const DataFiles& table, const std::vector<AddFile>& files,
                         const std::function<bool()>& should_stop);
 
-/// `root`: a directory, created if it is not there, or the URL of a place in an object store. Internal: cannot be
-/// written, with the system's reason. Of a store: the errors of ObjectStore.
+/// `root`: a directory, created if it is not there, or the URL of a place in an object store, which is asked nothing
+/// yet. Internal: the directory, or the cache, cannot be written, with the system's reason. InvalidArgument: no such
+/// URL.
 Result<std::unique_ptr<Lake>> open_lake(const std::string& root, const StorageOptions& storage = {});
 
 /// "where the table differs from the pipeline file", one line per column; empty when equal.

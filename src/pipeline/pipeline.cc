@@ -93,6 +93,7 @@ class Pipeline::Run {
     INLET_ASSIGN_OR_RETURN(auto write_connection, run->database_->connect());
     INLET_RETURN_IF_ERROR(decode::check_expectations(config, claim_connection));
     INLET_ASSIGN_OR_RETURN(auto lake, lake::open_lake(config.lake, config.storage));
+    INLET_RETURN_IF_ERROR(lake->check_writable());
     // The lock first: a process that is not to run must not change the tables under one that does.
     if (lock_is_wanted(source)) {
       INLET_ASSIGN_OR_RETURN(auto lock, lake::PipelineLock::acquire(*lake, config.name));

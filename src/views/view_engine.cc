@@ -40,6 +40,7 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
   std::unique_ptr<ViewEngine> engine(new ViewEngine(clock));
   engine->lock_name_ = config.name + ".views";
   INLET_ASSIGN_OR_RETURN(engine->lake_, lake::open_lake(config.lake, config.storage));
+  INLET_RETURN_IF_ERROR(engine->lake_->check_writable());
   duck::DatabaseOptions database_options;
   database_options.threads = config.resources.duckdb_threads;
   database_options.memory_limit_bytes = config.resources.duckdb_memory_limit;

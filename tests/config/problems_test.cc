@@ -289,6 +289,24 @@ TEST(Problems, of_kafka_settings_that_exactly_once_stands_on) {
             "[set source.kafka.group_id]\n");
 }
 
+TEST(Problems, of_passwords_in_addresses_of_brokers_do_not_repeat_them) {
+  const std::string said =
+      " config.secret_in_address: source.kafka.bootstrap_servers has a user or password in it (brokers are shown in "
+      "messages, and Kafka takes no credentials from their addresses) [write HOST:PORT alone, and set "
+      "\"kafka.sasl.username\" and \"kafka.sasl.password\" in [source.kafka]]\n";
+  for (const std::string servers : {"me:hunter2-Zq9@broker:9092", "SASL_SSL://me:hunter2-Zq9@broker:9092",
+                                    "other:9092,hunter2-Zq9@broker:9092", "me:hunter2,Zq9@broker"}) {
+    const std::string line = "bootstrap_servers = \"" + servers + "\"\n";
+    EXPECT_EQ(problems_of(with("[source.kafka]\n" + line)), "12:21" + said);
+    EXPECT_EQ(problems_of(with("[source]\nkind = \"kafka\"\n[source.kafka]\ntopic = \"t\"\n" + line)), "15:21" + said);
+    EXPECT_EQ(problems_of(kMinimal, flags({{"source.kafka.bootstrap_servers", servers}})),
+              "--set source.kafka.bootstrap_servers" + said);
+    EXPECT_EQ(problems_of(kMinimal, environment({{"INLET__SOURCE__KAFKA__BOOTSTRAP_SERVERS", servers}})),
+              "environment INLET__SOURCE__KAFKA__BOOTSTRAP_SERVERS" + said);
+  }
+  EXPECT_EQ(problems_of(with("[source.kafka]\nbootstrap_servers = \"SASL_SSL://broker:9092,[::1]:9092\"\n")), "");
+}
+
 TEST(Problems, of_table_properties) {
   EXPECT_EQ(
       problems_of(with(R"TOML([bronze.properties]

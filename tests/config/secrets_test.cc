@@ -114,6 +114,30 @@ TEST(Secrets, of_addresses_are_taken_out_and_the_address_is_kept) {
   EXPECT_NE(shown.text.find("https://h/a.csv?token=<removed>&v=1"), std::string::npos) << shown.text;
 }
 
+TEST(Secrets, of_brokers_are_taken_out_though_no_scheme_says_that_they_are_addresses) {
+  for (const char* const key : {"bootstrap_servers", "\"kafka.bootstrap.servers\"", "kafka.metadata.broker.list"}) {
+    for (const std::string value : {"me:hunter2-Zq9@broker:9092", "first:9092,me:hunter2-Zq9@broker:9092",
+                                    "a:other-One@first,me:hunter2-Zq9@broker:9092",
+                                    "a://first,me:hunter2-Zq9@broker:9092", "first:9092,hunter2-Zq9@broker:9092"}) {
+      const auto shown = shown_pipeline(with("[source.kafka]\n" + std::string(key) + " = \"" + value + "\"\n"));
+      SCOPED_TRACE(shown.text);
+      EXPECT_TRUE(shown.is_whole);
+      EXPECT_EQ(shown.text.find("hunter2"), std::string::npos);
+      EXPECT_NE(shown.text.find("<removed>@broker:9092"), std::string::npos);
+      SecretRemover remover;
+      remover.add(shown.secrets);
+      EXPECT_EQ(remover("no broker answers at " + value).find("hunter2"), std::string::npos);
+      EXPECT_EQ(remover("the password hunter2-Zq9 and other-One").find("hunter2"), std::string::npos);
+    }
+  }
+  const auto plain = shown_pipeline(with("[source.kafka]\nbootstrap_servers = \"a:9092,b:9092\"\n"));
+  EXPECT_NE(plain.text.find("\"a:9092,b:9092\""), std::string::npos);
+  EXPECT_TRUE(plain.secrets.empty());
+  LoadOptions options;
+  options.overrides = {{"source.kafka.bootstrap_servers", "me:hunter2-Zq9@broker"}};
+  EXPECT_TRUE(is_among(secrets_of(options), "hunter2-Zq9"));
+}
+
 TEST(Secrets, harmless_settings_of_librdkafka_are_shown) {
   const auto shown =
       shown_pipeline(with("[source.kafka]\n\"kafka.security.protocol\" = \"SASL_SSL\"\n\"kafka.sasl.mechanism\" = "

@@ -22,6 +22,8 @@ NOWHERE = {
     "AWS_METADATA_ENDPOINT": "http://127.0.0.1:1",
 }
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET} | NOWHERE
+# Of whom Bucket.let_read says what he may do.
+READER = {"AWS_ACCESS_KEY_ID": "reader", "AWS_SECRET_ACCESS_KEY": "reader-secret"} | NOWHERE
 
 
 class Server(LocalServer):
@@ -37,6 +39,9 @@ class Server(LocalServer):
             allow_bucket_creation=True,
         )
 
+    def let_read(self, bucket: str) -> None:
+        self._script("reader", str(self.directory), bucket)
+
     def new_bucket(self) -> "Bucket":
         name = f"b-{uuid.uuid4().hex[:12]}"
         self.files().create_dir(name)
@@ -51,6 +56,15 @@ class Bucket:
     @property
     def lake(self) -> str:
         return f"s3://{self.name}/lake"
+
+    def let_read(self) -> None:
+        """READER may list the bucket and get its objects from now on (s3:ListBucket, s3:GetObject), and nothing else."""
+        self.server.let_read(self.name)
+
+    def written(self) -> dict[str, tuple]:
+        """Every object of the bucket, with its size and the time it was put."""
+        found = self.server.files().get_file_info(pyarrow.fs.FileSelector(self.name, recursive=True))
+        return {info.path: (info.size, info.mtime_ns) for info in found if info.type == pyarrow.fs.FileType.File}
 
     def keys(self, prefix: str = "lake") -> dict[str, int]:
         """Objects below the prefix and their sizes, by their names below it."""

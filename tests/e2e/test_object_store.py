@@ -6,6 +6,7 @@ INLET_OBJECT_SEED replays the choices of the kill series; INLET_OBJECT_KILLS say
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import random
 import re
 import shutil
 import signal
+import threading
 import time
 
 import deltalake
@@ -47,7 +49,7 @@ class Remote:
         self.copy = directory / "copy"
 
     def arguments(self, command: str, *args) -> list:
-        words = [command, self.program.pipeline, *args, "--lake", self.bucket.lake]
+        words = [*command.split(), self.program.pipeline, *args, "--lake", self.bucket.lake]
         return [*words, *self.bucket.settings(self.cache)]
 
     def start(self, command: str, *args, env: dict[str, str] | None = None):
@@ -385,13 +387,109 @@ def test_a_run_outlasts_a_server_that_goes_away_and_comes_back(remote, reference
     assert remote.assert_exact(reference).events == 12_000
 
 
+# --- who may only read ---
+
+
+def reading_commands(remote: Remote, directory: pathlib.Path) -> list[list]:
+    newest = remote.table(BRONZE).version()
+    return [
+        ["query", "SELECT count(*) FROM bronze.ventes_stream"],
+        ["query", "SELECT count(*) FROM bronze.ventes_stream", "--at", f"{BRONZE}={newest - 1}"],
+        ["tables"],
+        ["history", BRONZE],
+        ["status"],
+        ["verify"],
+        ["report", "--all"],
+        ["diff", BRONZE, str(newest - 1), str(newest)],
+        ["quarantine list"],
+        ["late list"],
+        ["optimize", "--dry-run"],
+        ["vacuum", "--dry-run"],
+        ["restore", BRONZE, "--to", str(newest - 1), "--dry-run"],
+        ["support-bundle", "--output", directory / "bundle.tar.gz", "--force"],
+    ]
+
+
+def test_who_may_only_read_runs_every_command_that_only_reads_and_a_run_names_the_permission(remote, tmp_path):
+    remote.run("run", "--events", 3000, *sets("source.generator.rate=0", "bronze.batch_rows=1000"), *generator.EVENTS).expect(EXIT_OK)
+    remote.bucket.delete("_inlet/probe")
+    remote.bucket.let_read()
+    shutil.rmtree(remote.cache)
+    before = remote.bucket.written()
+    for env in (object_server.READER, CREDENTIALS):
+        for command in reading_commands(remote, tmp_path):
+            remote.run(*command, env=env).expect(EXIT_OK)
+    # What a run keeps on this machine alone is gone with the cache.
+    problems = Bundle(tmp_path / "bundle.tar.gz").problems
+    assert all(line.startswith(("log: ", "state: ")) for line in problems.splitlines()), problems
+
+    refused = [
+        ["run", "--events", 4000, *generator.EVENTS],
+        ["run", "--only", "views", "--until", "caught-up"],
+        ["optimize"],
+        ["vacuum"],
+    ]
+    for command in refused:
+        error = remote.run(*command, "--json", env=object_server.READER).expect(EXIT_UNAVAILABLE).error()
+        assert error["id"] == "lake.store_denied" and "s3:PutObject" in error["why"], (command, error)
+    checks = remote.run("check", "--json", env=object_server.READER).expect(EXIT_UNAVAILABLE).json()["checks"]
+    wrong = [check for check in checks if not check["ok"]]
+    assert [check["check"] for check in wrong] == ["lake is writable"] and "s3:PutObject" in wrong[0]["error"]["why"], checks
+    # The least a run puts is the probe, and then it finds out.
+    assert remote.bucket.written() == before
+    remote.run("check").expect(EXIT_OK)
+    assert set(remote.bucket.keys("lake/_inlet")) >= {"probe"}
+
+
+class TakesEveryPut(http.server.BaseHTTPRequestHandler):
+    """A store that knows no conditions. Holds nothing: who asks for more than a put is answered that there is none."""
+
+    puts: list[str]
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.puts.append(self.path)
+        self.answer(200)
+
+    def do_GET(self):
+        self.answer(404)
+
+    do_HEAD = do_DELETE = do_POST = do_GET
+
+    def answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"0"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("only", [[], ["--only", "bronze"], ["--only", "views"]])
+def test_a_store_without_conditional_puts_is_refused_before_a_run_reads_an_event(remote, only):
+    handler = type("Handler", (TakesEveryPut,), {"puts": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = sets(f"storage.endpoint=http://127.0.0.1:{server.server_port}")
+        words = [*remote.arguments("run", *only, "--events", 100, "--json"), *there]
+        done = remote.program.run(*words, env=CREDENTIALS, timeout=30).expect(EXIT_CONFIGURATION)
+        server.shutdown()
+    assert done.error()["id"] == "lake.no_conditional_put"
+    assert handler.puts == [f"/{remote.bucket.name}/lake/_inlet/probe"] * 2
+    assert not list(remote.cache.glob("**/*.parquet")), "no event was written on local disk either"
+
+
 # --- what is wrong is said ---
 
 
 def test_what_is_wrong_with_the_store_is_said_and_nothing_hangs(remote):
     def fails(code: int, *args, env: dict[str, str] = CREDENTIALS, lake: str = remote.bucket.lake) -> dict:
-        words = ["run", remote.program.pipeline, "--json", "--lake", lake, *remote.bucket.settings(remote.cache)]
-        return remote.program.run(*words, "--events", 10, *args, env=env, timeout=30).expect(code).error()
+        words = [remote.program.pipeline, "--json", "--lake", lake, *remote.bucket.settings(remote.cache), *args]
+        read = remote.program.run("status", *words, env=env, timeout=30).expect(code).error()
+        run = remote.program.run("run", *words, "--events", 10, env=env, timeout=30).expect(code).error()
+        assert read["id"] == run["id"], (read, run)
+        return run
 
     wrong = fails(EXIT_UNAVAILABLE, env=CREDENTIALS | {"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert wrong["id"] == "lake.store_denied" and "AWS_ACCESS_KEY_ID" in wrong["why"]

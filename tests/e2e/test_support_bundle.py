@@ -16,7 +16,7 @@ import tarfile
 import pytest
 
 import oracle
-from program import EXIT_OK, EXIT_RUNTIME, VENTES, Program, sets
+from program import EXIT_CONFIGURATION, EXIT_OK, EXIT_RUNTIME, VENTES, Program, sets
 
 PASSWORD = "Zq7-P4ss\"w0rd\\-6d1f"
 TOKEN = "tok-5f3a9c0e7b1d4826-umlaut"
@@ -164,8 +164,8 @@ def secret_pipeline(tmp_path: pathlib.Path) -> pathlib.Path:
     text = VENTES.read_text().replace('topic = "ventes_stream"', f'''topic = "ventes_stream"
 "kafka.sasl.password" = {json.dumps(PASSWORD)}
 # "kafka.ssl.key.password" = "{COMMENT}"
-''').replace('bootstrap_servers = "localhost:9092"', f'bootstrap_servers = "sasl://me:{ADDRESS}@127.0.0.1:1"')
-    pipeline.write_text(text)
+''').replace('bootstrap_servers = "localhost:9092"', 'bootstrap_servers = "127.0.0.1:1"')
+    pipeline.write_text(f'{text}\n[storage]\nendpoint = "https://me:{ADDRESS}@127.0.0.1:1"\n')
     return pipeline
 
 
@@ -187,8 +187,29 @@ def test_no_secret_is_in_it(binary, tmp_path, lake):
     assert "INLET__SOURCE__KAFKA__KAFKA__SSL__KEY__PASSWORD" in found.text("environment.txt")
     shown, written = found.text("pipeline.toml"), pipeline.read_text()
     assert shown.count("\n") == written.count("\n")
-    assert '"kafka.sasl.password" = "<removed>"' in shown and "sasl://<removed>@127.0.0.1:1" in shown
+    assert '"kafka.sasl.password" = "<removed>"' in shown and "https://<removed>@127.0.0.1:1" in shown
     assert found.json("status.json")["source_problem"]  # the broker is away: the rest is there
+
+
+@pytest.mark.parametrize("servers", [f"me:{ADDRESS}@127.0.0.1:1", f"SASL_SSL://127.0.0.1:2,sasl://me:{ADDRESS}@127.0.0.1:1"])
+@pytest.mark.parametrize("given_by", ["file", "flag", "variable"])
+def test_a_password_in_the_address_of_a_broker_is_refused_and_shown_by_nothing(filled, tmp_path, servers, given_by):
+    program, lake = filled
+    flags, env = [], {}
+    if given_by == "file":
+        pipeline = tmp_path / "secret.toml"
+        pipeline.write_text(VENTES.read_text().replace('"localhost:9092"', json.dumps(servers)))
+        program = Program(program.binary, tmp_path / "processes", pipeline)
+    elif given_by == "flag":
+        flags = sets(f"source.kafka.bootstrap_servers={servers}")
+    else:
+        env = {"INLET__SOURCE__KAFKA__BOOTSTRAP_SERVERS": servers}
+    for command in (["check"], ["status"], ["run"], ["quarantine", "list"]):
+        done = program.run(*command, program.pipeline, "--lake", lake, *flags, env=env).expect(EXIT_CONFIGURATION)
+        assert "config.secret_in_address" in done.stderr and ADDRESS not in done.stdout + done.stderr
+    done, found = bundle(program, lake, tmp_path / "b.tar.gz", *flags, env=env)
+    found.expect_none_of(ADDRESS)
+    assert ADDRESS not in done.stdout + done.stderr and "config.secret_in_address" in found.problems
 
 
 KEYS = (
