@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <future>
 
 #include "base/log.h"
 
@@ -21,6 +22,9 @@ constexpr std::chrono::milliseconds kLockWait{500};
 constexpr double kEventsASecondBehind = 100'000;
 constexpr std::chrono::seconds kSoonLevel{10};
 constexpr std::chrono::milliseconds kCatchUpPause{200};
+
+// Each takes some row groups of DuckDB's memory.
+constexpr int kLoadsAtOnce = 2;
 
 // A catch-up that takes longer than this is no hiccup: the queue is not to fill meanwhile, and stop the writer.
 constexpr std::chrono::seconds kLongCatchUp{1};
@@ -178,6 +182,7 @@ void ViewEngine::apply_until_closed() {
 void ViewEngine::keep_level() {
   fall_behind();
   is_keeper_ = true;
+  load_states();
   for (auto& keeper : keepers_) keeper->start(*apply_log_);
   is_started_ = true;  // the publish thread may begin
   auto next_look = clock_.steady_now();
@@ -199,6 +204,16 @@ void ViewEngine::keep_level() {
     }
   }
   if (!stopping()) catch_up(std::nullopt);
+}
+
+void ViewEngine::load_states() {
+  std::atomic<std::size_t> next{0};
+  const auto load = [&] {
+    for (auto i = next++; i < keepers_.size() && !stopping(); i = next++) keepers_[i]->load();
+  };
+  std::vector<std::future<void>> others;
+  for (int i = 1; i < kLoadsAtOnce; ++i) others.push_back(std::async(std::launch::async, load));
+  load();
 }
 
 void ViewEngine::fall_behind() {

@@ -84,6 +84,7 @@ class ViewEngine {
   bool wait_for_lock();
   void apply_one(const CommittedEvents& events);
   void let_them_gain(std::size_t rows, const ShouldStop& should_stop);
+  void load_states();
   void fall_behind();
   void catch_up(std::optional<TableVersion> to);
   bool stopping() const { return stop_now_; }

@@ -85,24 +85,27 @@ ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
 
 // ---- apply thread ---------------------------------------------------------------------------------------------------
 
+void ViewKeeper::load() {
+  if (plan_.kind != ViewPlan::Kind::kAggregate) return;
+  const auto started = clock_.steady_now();
+  loaded_ = memory_.load();
+  if (!loaded_.state) return;
+  log::debug("views", "view {}: a state of {} rows loaded in {} ms", plan_.name, loaded_.state->rows(),
+             milliseconds_since(started));
+}
+
 void ViewKeeper::start(BronzeLog& log) {
+  auto loaded = std::exchange(loaded_, {});
   const auto published = publisher_.published();
   if (!published.is_ok()) return fail("reading its table", published.status());
-  StateFiles::Loaded loaded;
-  if (plan_.kind == ViewPlan::Kind::kAggregate) {
-    const auto started = clock_.steady_now();
-    loaded = memory_.load();
-    if (loaded.state) {
-      log::debug("views", "view {}: a state of {} rows loaded in {} ms", plan_.name, loaded.state->rows(),
-                 milliseconds_since(started));
-      const auto there = log.position_of(loaded.bronze.version);
-      if (!there.is_ok() || *there != loaded.bronze) {
-        loaded.state.reset();
-        loaded.why_not = "it reflects another bronze table, or a version that is gone from the log";
-      }
+  if (loaded.state) {
+    const auto there = log.position_of(loaded.bronze.version);
+    if (!there.is_ok() || *there != loaded.bronze) {
+      loaded.state.reset();
+      loaded.why_not = "it reflects another bronze table, or a version that is gone from the log";
     }
-    if (!loaded.why_not.empty()) log::warn("views", "view {}: the state is built anew: {}", plan_.name, loaded.why_not);
   }
+  if (!loaded.why_not.empty()) log::warn("views", "view {}: the state is built anew: {}", plan_.name, loaded.why_not);
   const std::scoped_lock lock(mutex_);
   const bool is_own =
       *published && (*published)->bronze.table_id == log.table_id() && (*published)->fingerprint == plan_.fingerprint;
@@ -121,7 +124,8 @@ void ViewKeeper::start(BronzeLog& log) {
   }
   state_ = std::move(loaded.state);
   position_ = loaded.bronze;
-  is_waited_for_ = true;  // what was saved and not published can be at once
+  // What was saved and is not published yet can be at once.
+  is_waited_for_ = !published_ || published_->version < position_.version;
   next_save_ = clock_.steady_now() + options_.fastest_save;
   show_state();
 }

@@ -81,7 +81,9 @@ class ViewKeeper {
   const std::string& name() const { return plan_.name; }
 
   // ---- apply thread ----
-  /// Loads what was saved, if it belongs to this table and plan.
+  /// Reads what was saved; on any one thread, before start().
+  void load();
+  /// Takes what was loaded, if it belongs to this table and plan.
   void start(BronzeLog& log);
   /// One step towards bronze version `to`, from the log; versions that are gone mean a rebuild, in one step. True:
   /// there are more to go.
@@ -161,6 +163,7 @@ class ViewKeeper {
   std::atomic<bool> gave_up_state_{false};
   std::atomic<bool> has_damaged_{false};    // a partition on disk could not be read
   std::atomic<bool> is_waited_for_{false};  // the publish thread found the state half merged
+  StateFiles::Loaded loaded_;               // between load() and start()
   int damaged_builds_ = 0;                  // apply thread's: in a row
 
   mutable std::mutex mutex_;                 // held over a merge and over the copying of rows, never over SQL or I/O
