@@ -366,16 +366,17 @@ std::vector<duck::DataChunk> PartitionState::distinct_pairs(std::size_t index) c
   return chunks;
 }
 
-void PartitionState::make_places(std::size_t rows, std::size_t distinct_values) {
+void PartitionState::make_places(std::size_t rows) {
   index_.reserve(rows);
   row_keys_.resize(rows);
   for (auto& column : columns_) column.resize(rows);
   for (auto& counts : distinct_counts_) counts.resize(rows);
-  for (std::size_t i = 0; i < distinct_values_.size(); ++i) {
-    auto& values = distinct_values_[i];
-    is_packed(physical_of(plan_.distinct_counts[i].type)) ? values.packed.reserve(distinct_values)
-                                                          : values.texts.reserve(distinct_values);
-  }
+}
+
+void PartitionState::expect_pairs(std::size_t index, std::size_t count) {
+  auto& values = distinct_values_[index];
+  is_packed(physical_of(plan_.distinct_counts[index].type)) ? values.packed.reserve(count)
+                                                            : values.texts.reserve(count);
 }
 
 bool PartitionState::place(std::size_t row, std::string_view key) {

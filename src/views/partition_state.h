@@ -79,11 +79,12 @@ class PartitionState {
   // ---- taking saved rows back, under the numbers they had. The rows and the pairs of a count do not touch each other:
   // two threads may bring them. ----
 
-  /// Precondition: there is no row. Makes so many, to be given their keys by place(). `distinct_values`: about how many
-  /// of each count there will be.
-  void make_places(std::size_t rows, std::size_t distinct_values);
+  /// Precondition: there is no row. Makes so many, to be given their keys by place().
+  void make_places(std::size_t rows);
   /// Gives a row its key. False: there is no such row, it has one, or another row has the key.
   bool place(std::size_t row, std::string_view key);
+  /// Makes room for about so many distinct values of one count.
+  void expect_pairs(std::size_t index, std::size_t count);
   /// Takes a chunk of distinct_pairs(). False: it names a row that is not there.
   bool add_pairs(std::size_t index, duckdb_data_chunk pairs);
 

@@ -320,33 +320,45 @@ Status StateFiles::each_chunk(duck::Connection& connection, const StoredFile& fi
   }
 }
 
-Result<StateReaders> StateReaders::open(duck::Database& database) {
-  INLET_ASSIGN_OR_RETURN(auto rows, database.connect());
-  INLET_ASSIGN_OR_RETURN(auto pairs, database.connect());
-  return StateReaders{std::move(rows), std::move(pairs)};
+// About: each takes some bytes of its file.
+std::size_t pairs_of_file(const StoredPartition::Content& content, std::size_t index) {
+  std::int64_t bytes = 0;
+  for (const auto& file : content.distinct) bytes += file.bytes;
+  const auto pairs = static_cast<double>(content.entries - std::min(content.entries, content.row_count));
+  const auto share =
+      static_cast<double>(content.distinct[index].bytes) / static_cast<double>(std::max<std::int64_t>(1, bytes));
+  return static_cast<std::size_t>(pairs * share);
 }
 
-Result<std::unique_ptr<PartitionState>> StateFiles::read(StateReaders& readers, ViewState& state,
+Result<StateConnections> StateConnections::open(duck::Database& database) {
+  INLET_ASSIGN_OR_RETURN(auto rows, database.connect());
+  INLET_ASSIGN_OR_RETURN(auto pairs, database.connect());
+  return StateConnections{std::move(rows), std::move(pairs)};
+}
+
+Result<std::unique_ptr<PartitionState>> StateFiles::read(StateConnections& connections, ViewState& state,
                                                          const std::string& key, const StoredPartition& stored) const {
   const auto& content = stored.content();
   const std::size_t all_pairs = content.entries - std::min(content.entries, content.row_count);
   auto partition = state.empty_partition();
-  partition->make_places(content.row_count, all_pairs / std::max<std::size_t>(1, content.distinct.size()));
+  partition->make_places(content.row_count);
   const auto read_pairs = [&]() -> Status {
     for (std::size_t i = 0; i < content.distinct.size(); ++i) {
       const Schema pairs = PartitionState::pair_schema(plan_, i);
+      partition->expect_pairs(i, pairs_of_file(content, i));
       INLET_RETURN_IF_ERROR(
-          each_chunk(readers.pairs, content.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
+          each_chunk(connections.pairs, content.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
             if (partition->add_pairs(i, chunk)) return Status::ok();
             return damaged("a distinct value belongs to no row");
           }));
     }
     return Status::ok();
   };
-  auto pairs = std::async(all_pairs < kPairsWorthAThread ? std::launch::deferred : std::launch::async, read_pairs);
+  auto pairs = std::async(
+      all_pairs < kPairsWorthAThread ? std::launch::deferred : std::launch::async | std::launch::deferred, read_pairs);
   std::size_t placed = 0;
   const Schema rows = with_row(without_distinct_counts(plan_));
-  const Status status = each_chunk(readers.rows, content.rows, rows, [&](duckdb_data_chunk chunk) {
+  const Status status = each_chunk(connections.rows, content.rows, rows, [&](duckdb_data_chunk chunk) {
     placed += duckdb_data_chunk_get_size(chunk);
     return state.put_saved(*partition, key, chunk);
   });
@@ -364,7 +376,8 @@ Result<std::string> StateFiles::rows_select(const StoredPartition& stored) const
          duck::quote_literal(lake::literal_pattern(directory_->path_of(file.name))) + ")";
 }
 
-Status StateFiles::load_from(StateReaders& readers, const std::string& text, std::size_t most_bytes, Loaded& loaded) {
+Status StateFiles::load_from(StateConnections& connections, const std::string& text, std::size_t most_bytes,
+                             Loaded& loaded) {
   INLET_ASSIGN_OR_RETURN(const auto manifest, parse_manifest(text));
   if (manifest.at("fingerprint") != plan_.fingerprint) return damaged("it is of another definition of the view");
   const auto& bronze = manifest.at("bronze");
@@ -411,7 +424,7 @@ Status StateFiles::load_from(StateReaders& readers, const std::string& text, std
   std::stable_sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.touched > b.touched; });
   for (const auto& partition : kept) {
     if (!partition.is_in_memory || state->bytes() + partition.stored->content().memory > most_bytes) continue;
-    INLET_ASSIGN_OR_RETURN(auto rows, read(readers, *state, partition.key, *partition.stored));
+    INLET_ASSIGN_OR_RETURN(auto rows, read(connections, *state, partition.key, *partition.stored));
     state->put_in_memory(partition.key, std::move(rows), /*is_changed=*/false);
   }
   directory_->delete_unneeded();  // of a process that was killed
@@ -419,15 +432,15 @@ Status StateFiles::load_from(StateReaders& readers, const std::string& text, std
   return Status::ok();
 }
 
-StateFiles::Loaded StateFiles::load(StateReaders& readers, std::size_t most_bytes) {
+StateFiles::Loaded StateFiles::load(StateConnections& connections, std::size_t most_bytes) {
   Loaded loaded;
   std::ifstream in(directory_->path_of(kManifest), std::ios::binary);
   if (!in) return loaded;
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   Status status;
   try {
-    status = load_from(readers, text, most_bytes, loaded);
-  } catch (const Json::exception& e) {  // nlohmann reports a missing field by throwing
+    status = load_from(connections, text, most_bytes, loaded);
+  } catch (const std::exception& e) {  // a missing field, or a number of rows that there cannot be
     status = damaged(e.what());
   }
   if (!status.is_ok()) {

@@ -25,13 +25,13 @@
 
 namespace inlet::views {
 
-/// The connections that saved partitions are read by: the rows of one by the first, its distinct pairs by the second,
-/// at the same time.
-struct StateReaders {
+/// What partitions on disk are read and written by: when one is read, its rows by the first and its distinct pairs by
+/// the second, at the same time.
+struct StateConnections {
   duck::Connection rows;
   duck::Connection pairs;
 
-  static Result<StateReaders> open(duck::Database& database);
+  static Result<StateConnections> open(duck::Database& database);
   /// From any thread.
   void interrupt() {
     rows.interrupt();
@@ -51,7 +51,7 @@ class StateFiles {
     std::string why_not;  // for the log, when there is a state that was not loaded
   };
   /// The partitions that were touched last are loaded, as far as `most_bytes` reach.
-  Loaded load(StateReaders& readers, std::size_t most_bytes);
+  Loaded load(StateConnections& connections, std::size_t most_bytes);
 
   /// What one save writes: copies of the partitions that changed, taken while nobody merges.
   struct Pending {
@@ -83,7 +83,7 @@ class StateFiles {
   /// Writes one partition; it is on the disk's way, and flushed by the save that names it first.
   Result<StoredPartitionPtr> write(duck::Connection& connection, const PartitionState& partition);
   /// A stored partition, as `state` would have it. Corruption "view.state_damaged": it is absent or damaged.
-  Result<std::unique_ptr<PartitionState>> read(StateReaders& readers, ViewState& state, const std::string& key,
+  Result<std::unique_ptr<PartitionState>> read(StateConnections& connections, ViewState& state, const std::string& key,
                                                const StoredPartition& stored) const;
   /// A SELECT of its rows as columns of plan.state. Corruption as read().
   Result<std::string> rows_select(const StoredPartition& stored) const;
@@ -103,7 +103,7 @@ class StateFiles {
                                           const std::vector<std::vector<duck::DataChunk>>& distinct,
                                           std::size_t entries, std::size_t memory);
   Status write_manifest(const Pending& pending);
-  Status load_from(StateReaders& readers, const std::string& text, std::size_t most_bytes, Loaded& loaded);
+  Status load_from(StateConnections& connections, const std::string& text, std::size_t most_bytes, Loaded& loaded);
   Status each_chunk(duck::Connection& connection, const StoredFile& file, const Schema& schema,
                     const std::function<Status(duckdb_data_chunk)>& use) const;
   Status check_file(const StoredFile& file) const;

@@ -124,7 +124,7 @@ Status StateMemory::load(ViewState& state, const std::string& key, const Restore
     const std::scoped_lock lock(mutex_);
     stored = state.partitions().at(key).stored;
   }
-  auto rows = files_.read(readers_, state, key, *stored);
+  auto rows = files_.read(connections_, state, key, *stored);
   const bool is_restored = is_damaged(rows.status()) && restore;
   if (is_restored) {
     log::warn("views", "view {}: a partition of the state is made from bronze again: {}", plan_.name,
@@ -192,7 +192,7 @@ Status StateMemory::put_away(ViewState& state, const std::string& key) {
   StoredPartitionPtr stored;
   if (is_changed) {
     // Nobody else changes the rows; a publish that reads them meanwhile does no harm.
-    INLET_ASSIGN_OR_RETURN(stored, files_.write(readers_.rows, *partition.rows));
+    INLET_ASSIGN_OR_RETURN(stored, files_.write(connections_.rows, *partition.rows));
     INLET_FAULT_POINT("views.after_state_put_away");
   }
   std::unique_ptr<PartitionState> rows;

@@ -1,7 +1,7 @@
 // Keeps the state of one view within its memory: what a chunk of rows touches is in memory while it is merged, and the
 // partitions that were touched least lately go to disk when the others need their room.
 //
-// Belongs to the thread that merges; it alone puts partitions into memory and takes them out. The state's mutex is held
+// Belongs to the thread that merges, once it is loaded; it alone puts partitions into memory and takes them out. The state's mutex is held
 // for that moment only, never over a read or a write.
 #pragma once
 
@@ -34,14 +34,15 @@ class StateMemory {
     std::optional<std::chrono::milliseconds> seal_after;  // of event time
   };
   /// `plan`, `files` and `mutex`, which guards the states, outlive it.
-  StateMemory(const ViewPlan& plan, StateFiles& files, StateReaders readers, std::mutex& mutex, const Options& options)
-      : plan_(plan), files_(files), readers_(std::move(readers)), mutex_(mutex), options_(options) {}
+  StateMemory(const ViewPlan& plan, StateFiles& files, StateConnections connections, std::mutex& mutex,
+              const Options& options)
+      : plan_(plan), files_(files), connections_(std::move(connections)), mutex_(mutex), options_(options) {}
 
   /// Makes a partition again, of which `stored` was found damaged, as it was before the pass.
   using Restore = std::function<Result<std::unique_ptr<PartitionState>>(const std::string& key)>;
 
   /// What was saved, in memory as far as it fits.
-  StateFiles::Loaded load() { return files_.load(readers_, options_.most_bytes); }
+  StateFiles::Loaded load() { return files_.load(connections_, options_.most_bytes); }
 
   /// The merging of one batch, or of all events when a state is built.
   struct Pass {
@@ -65,7 +66,7 @@ class StateMemory {
   Status restore_lost(ViewState& state, const Restore& restore);
 
   /// From any thread: what is read or written ends with Cancelled.
-  void interrupt() { readers_.interrupt(); }
+  void interrupt() { connections_.interrupt(); }
 
  private:
   Status bring_in(ViewState& state, Pass& pass, const ViewState::Needed& needed);
@@ -74,7 +75,7 @@ class StateMemory {
 
   const ViewPlan& plan_;
   StateFiles& files_;
-  StateReaders readers_;
+  StateConnections connections_;
   std::mutex& mutex_;
   const Options options_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <future>
+#include <utility>
 
 #include "base/log.h"
 
@@ -25,9 +26,6 @@ constexpr std::chrono::milliseconds kCatchUpPause{200};
 
 // Each takes some row groups of DuckDB's memory.
 constexpr int kLoadsAtOnce = 2;
-
-// A catch-up that takes longer than this is no hiccup: the queue is not to fill meanwhile, and stop the writer.
-constexpr std::chrono::seconds kLongCatchUp{1};
 
 // How often the last publish is tried again after partitions of a state were found damaged on disk.
 constexpr int kMostRestores = 3;
@@ -80,12 +78,12 @@ Result<std::unique_ptr<ViewEngine>> ViewEngine::start(const config::PipelineConf
     INLET_ASSIGN_OR_RETURN(auto connection, engine->database_->connect());
     INLET_ASSIGN_OR_RETURN(
         auto publisher, Publisher::open(*engine->lake_, config.name, *view->config, view->plan, std::move(connection)));
-    INLET_ASSIGN_OR_RETURN(auto state_readers, StateReaders::open(*engine->database_));
+    INLET_ASSIGN_OR_RETURN(auto state_connections, StateConnections::open(*engine->database_));
     ViewKeeper::Parts parts{*view->config,
                             view->plan,
                             std::move(publisher),
                             state_directory(engine->lake_->root(), config.name, view->plan.name),
-                            std::move(state_readers),
+                            std::move(state_connections),
                             *engine->restore_log_};
     engine->keepers_.push_back(std::make_unique<ViewKeeper>(std::move(parts), keeper_options, clock));
   }
@@ -115,21 +113,24 @@ void ViewEngine::offer(CommittedEvents events, const ShouldStop& should_stop) {
 }
 
 void ViewEngine::let_them_gain(std::size_t rows, const ShouldStop& should_stop) {
+  const std::chrono::duration<double> at_that_rate(static_cast<double>(rows) / kEventsASecondBehind);
   const auto began = clock_.steady_now();
-  const auto pause = [&]() -> std::chrono::duration<double> {
-    if (began - behind_since_.load() > kSoonLevel) return kCatchUpPause;
-    return std::chrono::duration<double>(static_cast<double>(rows) / kEventsASecondBehind);
-  }();
-  while (is_keeper_ && !is_level_ && !should_stop() && !queue_.closed() && clock_.steady_now() - began < pause)
+  while (is_keeper_ && !is_level_ && !should_stop() && !queue_.closed()) {
+    const auto now = clock_.steady_now();
+    const bool is_over =
+        now - behind_since_.load() < kSoonLevel ? now - began >= at_that_rate : now - began >= kCatchUpPause;
+    if (is_over) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 Status ViewEngine::finish(const ShouldStop& should_stop) {
   closing_ = true;
   queue_.close();
   while (!publish_done_) {
-    if (!stop_now_ && should_stop()) {
+    if (stop_now_ || should_stop()) {
       stop_now_ = true;
+      // Again and again: an interruption is forgotten by what has not begun yet.
       apply_connection_->interrupt();
       apply_log_->interrupt();
       publish_log_->interrupt();
@@ -180,9 +181,10 @@ void ViewEngine::apply_until_closed() {
 }
 
 void ViewEngine::keep_level() {
-  fall_behind();
+  behind_since_ = clock_.steady_now();
   is_keeper_ = true;
   load_states();
+  if (stopping()) return;
   for (auto& keeper : keepers_) keeper->start(*apply_log_);
   is_started_ = true;  // the publish thread may begin
   auto next_look = clock_.steady_now();
@@ -212,13 +214,8 @@ void ViewEngine::load_states() {
     for (auto i = next++; i < keepers_.size() && !stopping(); i = next++) keepers_[i]->load();
   };
   std::vector<std::future<void>> others;
-  for (int i = 1; i < kLoadsAtOnce; ++i) others.push_back(std::async(std::launch::async, load));
+  for (int i = 1; i < kLoadsAtOnce; ++i) others.push_back(std::async(std::launch::async | std::launch::deferred, load));
   load();
-}
-
-void ViewEngine::fall_behind() {
-  behind_since_ = clock_.steady_now();
-  is_level_ = false;
 }
 
 // Brings every state to `to`, or to the newest version there is.
@@ -233,14 +230,28 @@ void ViewEngine::catch_up(std::optional<TableVersion> to) {
     return;
   }
   const TableVersion target = to.value_or(apply_log_->newest());
-  const auto began = clock_.steady_now();
-  std::vector<ViewKeeper*> behind;
-  for (const auto& keeper : keepers_) behind.push_back(keeper.get());
-  while (!behind.empty()) {
-    std::erase_if(behind, [&](ViewKeeper* keeper) {
-      return !keeper->catch_up(*apply_log_, target, [this] { return stopping(); });
-    });
-    if (is_level_ && clock_.steady_now() - began > kLongCatchUp) fall_behind();
+  follow(target);
+  for (auto& keeper : keepers_) {
+    if (!keeper->needs_build() || stopping()) continue;
+    // That may take minutes: neither the writer nor the other views wait for it.
+    if (is_level_) behind_since_ = clock_.steady_now();
+    is_level_ = false;
+    const auto others_go_on = [this] {
+      if (apply_log_->refresh().is_ok()) follow(apply_log_->newest());
+    };
+    keeper->build(
+        *apply_log_, target, [this] { return stopping(); }, others_go_on);
+    others_go_on();
+  }
+}
+
+// In turns: every view is published on the way, and none waits for another's whole way.
+void ViewEngine::follow(TableVersion to) {
+  for (bool is_any_behind = true; is_any_behind;) {
+    is_any_behind = false;
+    for (auto& keeper : keepers_) {
+      if (keeper->catch_up(*apply_log_, to, [this] { return stopping(); })) is_any_behind = true;
+    }
   }
 }
 
@@ -267,12 +278,13 @@ void ViewEngine::publish_rounds() {
   while (!stopping() && !is_started_ && !apply_done_) std::this_thread::sleep_for(kPublishTick);
   if (!is_started_) return;  // the views are kept by somebody else
   const ShouldStop stop = [this] { return stopping(); };
-  std::vector<ViewKeeper*> smallest_first;  // a large one takes a second, which none of the others is to wait for
-  for (const auto& keeper : keepers_) smallest_first.push_back(keeper.get());
   while (!stopping() && !apply_done_) {
-    std::stable_sort(smallest_first.begin(), smallest_first.end(),
-                     [](const ViewKeeper* a, const ViewKeeper* b) { return a->rows() < b->rows(); });
-    for (auto* keeper : smallest_first) {
+    // A large one takes a second, which none of the others is to wait for.
+    std::vector<std::pair<std::size_t, ViewKeeper*>> smallest_first;
+    for (const auto& keeper : keepers_) smallest_first.emplace_back(keeper->rows(), keeper.get());
+    std::sort(smallest_first.begin(), smallest_first.end());
+    for (const auto& [rows, keeper] : smallest_first) {
+      if (stopping()) break;
       keeper->save_if_due(*save_connection_);
       keeper->publish_if_due(*publish_log_, stop);
     }
@@ -283,12 +295,15 @@ void ViewEngine::publish_rounds() {
 
 void ViewEngine::publish_the_last(const ShouldStop& stop) {
   for (auto& keeper : keepers_) {
+    if (stopping()) return;
     keeper->publish_now(*publish_log_, stop);
     // Nobody else will, any more.
     for (int i = 0; i < kMostRestores && !stopping() && keeper->restore_damaged(); ++i)
       keeper->publish_now(*publish_log_, stop);
   }
-  for (auto& keeper : keepers_) keeper->save_now(*save_connection_);
+  for (auto& keeper : keepers_) {
+    if (!stopping()) keeper->save_now(*save_connection_);
+  }
 }
 
 }  // namespace inlet::views

@@ -85,8 +85,8 @@ class ViewEngine {
   void apply_one(const CommittedEvents& events);
   void let_them_gain(std::size_t rows, const ShouldStop& should_stop);
   void load_states();
-  void fall_behind();
   void catch_up(std::optional<TableVersion> to);
+  void follow(TableVersion to);
   bool stopping() const { return stop_now_; }
 
   const Clock& clock_;

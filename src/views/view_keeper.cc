@@ -12,9 +12,10 @@
 namespace inlet::views {
 namespace {
 
-// How many files one query reads when a state is built from the log: a place to stop at. A state that follows the log
-// goes by events too, so that it can be published and saved on the way.
+// How many files one query reads, and about how many events, when a state is built from the log: a place to stop at,
+// and for the other views to go on. A state that follows the log can be published and saved after each step.
 constexpr std::size_t kFilesAtOnce = 256;
+constexpr std::size_t kEventsToBuild = 2'000'000;
 constexpr std::size_t kEventsAtOnce = 500'000;
 
 // DuckDB aggregates a batch where few groups take many events: what it keeps at once is about what the state holds.
@@ -36,6 +37,7 @@ constexpr std::string_view kOutOfMemory = "duckdb.out_of_memory";
 // A publish or save takes at most this share of the time.
 constexpr int kPublishPace = 5;
 constexpr int kSavePace = 5;
+constexpr std::chrono::seconds kSaveAnyway{10};  // where nothing is published for long
 constexpr std::chrono::seconds kRetryAfter{2};
 
 // How long a state that follows the log stands still before a step for who wants to publish or save it.
@@ -75,7 +77,7 @@ ViewKeeper::ViewKeeper(Parts parts, const Options& options, const Clock& clock)
       clock_(clock),
       publisher_(std::move(parts.publisher)),
       files_(std::move(parts.state_directory), plan_),
-      memory_(plan_, files_, std::move(parts.state_readers), mutex_,
+      memory_(plan_, files_, std::move(parts.state_connections), mutex_,
               {.most_bytes = options.most_bytes, .seal_after = view_.seal_after}),
       restore_log_(parts.restore_log) {
   shown_.name = view_.name;
@@ -144,11 +146,16 @@ void ViewKeeper::fail(const char* doing, const Status& status) {
 }
 
 bool ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
-  if (failed_ || !has_state()) return false;
-  if (state_ && is_behind(to) && is_waited_for_.exchange(false)) std::this_thread::sleep_for(kLetIn);
+  if (failed_ || !has_state() || !state_) return false;
+  if (is_behind(to) && is_waited_for_.exchange(false)) std::this_thread::sleep_for(kLetIn);
   const Status status = step_towards(log, to, should_stop);
   settle(status);
-  return status.is_ok() && is_behind(to);
+  return status.is_ok() && state_ && is_behind(to);
+}
+
+void ViewKeeper::build(BronzeLog& log, TableVersion at, const ShouldStop& should_stop,
+                       const std::function<void()>& between) {
+  if (needs_build()) settle(rebuild(log, at, should_stop, between));
 }
 
 // What becomes of a state that could not be brought forward.
@@ -216,8 +223,14 @@ Result<std::unique_ptr<PartitionState>> ViewKeeper::restore(const std::string& k
   return rows;
 }
 
+// The state is of no use any more.
+Status ViewKeeper::to_be_built() {
+  drop_state();
+  return Status::ok();
+}
+
 Status ViewKeeper::step_towards(BronzeLog& log, TableVersion to, const ShouldStop& should_stop) {
-  if (!state_ || position_.table_id != log.table_id()) return rebuild(log, to, should_stop);
+  if (position_.table_id != log.table_id()) return to_be_built();
   restore_damaged();
   if (failed_ || !state_ || !has_state()) return Status::ok();
   if (should_stop()) return cancelled();
@@ -227,12 +240,12 @@ Status ViewKeeper::step_towards(BronzeLog& log, TableVersion to, const ShouldSto
   BronzePosition reached = position_;
   while (reached.version < to && files.size() < kFilesAtOnce && events_in(files) < kEventsAtOnce) {
     auto changes = log.changes({reached.version.value + 1});
-    if (changes.status().code() == StatusCode::kNotFound) return rebuild(log, to, should_stop);
+    if (changes.status().code() == StatusCode::kNotFound) return to_be_built();
     INLET_RETURN_IF_ERROR(changes.status());
     // A change of the definition alone changes no row: a column that came is NULL in all of them.
     if (changes->removes_rows) {
       log::info("views", "view {}: bronze version {} takes rows out: built anew", plan_.name, changes->version.value);
-      return rebuild(log, to, should_stop);
+      return to_be_built();
     }
     files.insert(files.end(), changes->added.begin(), changes->added.end());
     reached = {log.table_id(), changes->version, changes->txn_id, changes->timestamp};
@@ -247,12 +260,13 @@ Status ViewKeeper::step_towards(BronzeLog& log, TableVersion to, const ShouldSto
   const Status merged = log.are_there(files) ? log.with_events(files, merge_them) : files_gone();
   if (!merged.is_ok() && !log.are_there(files)) {  // a vacuum may have come while they were read
     log::info("views", "view {}: files of bronze version {} are gone: built anew", plan_.name, reached.version.value);
-    return rebuild(log, to, should_stop);
+    return to_be_built();
   }
   return merged;
 }
 
-Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop) {
+Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop,
+                           const std::function<void()>& between) {
   const auto started = clock_.steady_now();
   INLET_ASSIGN_OR_RETURN(auto unordered, log.files_at(at));
   if (!log.are_there(unordered)) {
@@ -263,14 +277,14 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
   }
   INLET_ASSIGN_OR_RETURN(const auto position, log.position_of(at));
   const auto files = by_partition(std::move(unordered));
-  drop_state();  // of no use any more, and its memory is needed
   auto state = std::make_unique<ViewState>(plan_);
   auto pass = StateMemory::begin(*state, {});
-  for (std::size_t begin = 0; begin < files.size(); begin += kFilesAtOnce) {
+  for (std::size_t begin = 0; begin < files.size();) {
     if (should_stop()) return cancelled();
-    const auto end = std::min(begin + kFilesAtOnce, files.size());
-    const std::vector<lake::LiveFile> slice(files.begin() + static_cast<std::ptrdiff_t>(begin),
-                                            files.begin() + static_cast<std::ptrdiff_t>(end));
+    if (begin > 0) between();
+    std::vector<lake::LiveFile> slice;
+    while (begin < files.size() && slice.size() < kFilesAtOnce && events_in(slice) < kEventsToBuild)
+      slice.push_back(files[begin++]);
     const Status merged = log.with_events(slice, [&](const Events& events) -> Status {
       INLET_ASSIGN_OR_RETURN(const auto partials, partials_of(*state, events, events_in(slice)));
       return merge_into(*state, pass, events, partials ? &*partials : nullptr);
@@ -689,7 +703,8 @@ Status ViewKeeper::publish_recomputed(BronzeLog& log, const ShouldStop& should_s
 void ViewKeeper::save(duck::Connection& connection, bool now) {
   const auto started = clock_.steady_now();
   // Just before it is published: after a restart little is missing then that the table shows already.
-  const bool is_due = started >= next_save_ && started + last_save_took_ >= next_publish_;
+  const bool is_due =
+      started >= next_save_ && (started + last_save_took_ >= next_publish_ || started >= next_save_ + kSaveAnyway);
   if (failed_ || !has_state() || (!now && !is_due)) return;
   StateFiles::Pending pending;
   {

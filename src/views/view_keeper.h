@@ -1,6 +1,6 @@
 // One view, kept: its state at a bronze version, brought forward, saved and published.
 //
-//   apply thread     start, catch_up, apply       state(V) + events of V+1 → state(V+1)
+//   apply thread     load, start, catch_up, build, apply   state(V) + events of V+1 → state(V+1)
 //   publish thread   publish_if_due, save_if_due  what changed since → the view's table, the state's files
 //
 // A partition of the state is in memory, or on disk where it was left out of memory (state_memory.h).
@@ -72,8 +72,8 @@ class ViewKeeper {
     const ViewPlan& plan;
     Publisher publisher;
     std::string state_directory;
-    StateReaders state_readers;  // for what goes to disk and comes back while events are merged
-    BronzeLog& restore_log;      // apply thread's: for what is damaged there
+    StateConnections state_connections;  // for what goes to disk and comes back while events are merged
+    BronzeLog& restore_log;              // apply thread's: for what is damaged there
   };
   /// `plan` and `restore_log` outlive it.
   ViewKeeper(Parts parts, const Options& options, const Clock& clock);
@@ -85,14 +85,18 @@ class ViewKeeper {
   void load();
   /// Takes what was loaded, if it belongs to this table and plan.
   void start(BronzeLog& log);
-  /// One step towards bronze version `to`, from the log; versions that are gone mean a rebuild, in one step. True:
-  /// there are more to go.
+  /// One step towards bronze version `to`, from the log, of a view that has its state. True: there are more to go.
   bool catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
+  /// There is no state that could follow the log.
+  bool needs_build() const { return has_state() && !failed_ && !state_; }
+  /// Makes it of bronze version `at`, or of the newest where files of that one are gone. `between`: called between
+  /// steps, may use the log.
+  void build(BronzeLog& log, TableVersion at, const ShouldStop& should_stop, const std::function<void()>& between);
   /// The events of exactly the version after the state's; any other position is passed over (catch_up will see to it).
   /// `rows`: how many events there are.
   void apply(const Events& events, std::size_t rows, const BronzePosition& position);
 
-  /// Ends what restore_damaged(), start() and apply() read and write of the state; from any thread.
+  /// Ends what load(), catch_up(), build() and apply() read and write of the state on disk; from any thread.
   void interrupt() { memory_.interrupt(); }
   /// Makes partitions of the state again that the publish thread found damaged on disk. Also by the publish thread
   /// once the apply thread has ended. False: there was none, or it could not be done.
@@ -121,6 +125,7 @@ class ViewKeeper {
 
   std::int64_t milliseconds_since(SteadyTime started) const;
   bool has_state() const { return plan_.kind == ViewPlan::Kind::kAggregate && !gave_up_state_; }
+  Status to_be_built();
   Status step_towards(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
   void settle(const Status& status);
   StateMemory::Restore restorer();
@@ -130,7 +135,7 @@ class ViewKeeper {
   Result<std::optional<GroupPartials>> partials_of(const ViewState& state, const Events& events,
                                                    std::size_t rows) const;
   void drop_state();
-  Status rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop);
+  Status rebuild(BronzeLog& log, TableVersion at, const ShouldStop& should_stop, const std::function<void()>& between);
   /// Merges, then moves: nobody is shown rows of one version under the number of another. `rows`: about how many
   /// events.
   Status merge(const Events& events, std::size_t rows, const BronzePosition& position, SteadyTime started);

@@ -62,8 +62,8 @@ class ViewState {
 
   // ---- merging. Precondition: the partitions of the rows are in memory, or new (partitions_on_disk_of) ----
 
-  /// Merges rows of the plan's group_sql, or rows of a state of the same plan without its distinct counts.
-  /// InvalidArgument "view.sum_overflow" names the group; the state is then of no use any more.
+  /// Merges rows of the plan's group_sql. InvalidArgument "view.sum_overflow" names the group; the state is then of no
+  /// use any more.
   Status merge_partials(duckdb_data_chunk rows) { return merge_chunk(rows, partial_schema_); }
   /// Merges rows of the plan's event_sql. Errors as merge_partials.
   Status merge_events(duckdb_data_chunk rows) { return merge_chunk(rows, event_schema_); }

@@ -385,7 +385,7 @@ class Differential : public ::testing::Test {
     void open_files() {
       memory_.reset();
       files_ = std::make_unique<StateFiles>(test_.directory_.string(), plan_);
-      memory_.emplace(plan_, *files_, StateReaders::open(test_.database_).value(), mutex_,
+      memory_.emplace(plan_, *files_, StateConnections::open(test_.database_).value(), mutex_,
                       StateMemory::Options{.most_bytes = most_bytes_, .seal_after = {}});
     }
 
