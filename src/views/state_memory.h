@@ -1,8 +1,8 @@
 // Keeps the state of one view within its memory: what a chunk of rows touches is in memory while it is merged, and the
 // partitions that were touched least lately go to disk when the others need their room.
 //
-// Belongs to the thread that merges, once it is loaded; it alone puts partitions into memory and takes them out. The state's mutex is held
-// for that moment only, never over a read or a write.
+// Belongs to the thread that merges, once it is loaded; it alone puts partitions into memory and takes them out. The
+// state's mutex is held for that moment only, never over a read or a write.
 #pragma once
 
 #include <chrono>
