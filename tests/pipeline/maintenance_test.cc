@@ -185,7 +185,7 @@ TEST(Maintenance, deletes_no_file_that_was_removed_a_moment_ago_or_that_a_view_m
   without.maintenance.enabled = false;
   ASSERT_TRUE(run(without, log_of(random, 600), {}).is_ok());
   const auto wait_for = [](const auto& condition) {
-    for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(5ms);
+    for (int i = 0; i < 12000 && !condition(); ++i) std::this_thread::sleep_for(5ms);
     return condition();
   };
   const auto before = positions_in(config, config.bronze.table);
