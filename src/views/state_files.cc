@@ -94,6 +94,20 @@ std::string column_list(const Schema& schema) {
   return list;
 }
 
+// Distinct pairs, of all counts.
+std::size_t pairs_in(const StoredPartition::Content& content) {
+  return content.entries - std::min(content.entries, content.row_count);
+}
+
+// Of one count, about: each pair takes some bytes of its file.
+std::size_t pairs_in(const StoredPartition::Content& content, std::size_t count) {
+  std::int64_t bytes = 0;
+  for (const auto& file : content.distinct) bytes += file.bytes;
+  const auto share =
+      static_cast<double>(content.distinct[count].bytes) / static_cast<double>(std::max<std::int64_t>(1, bytes));
+  return static_cast<std::size_t>(static_cast<double>(pairs_in(content)) * share);
+}
+
 Result<Json> parse_manifest(const std::string& text) {
   const auto newline = text.find('\n');
   if (newline == std::string::npos || text.back() != '\n') return damaged("the manifest is cut");
@@ -320,16 +334,6 @@ Status StateFiles::each_chunk(duck::Connection& connection, const StoredFile& fi
   }
 }
 
-// About: each takes some bytes of its file.
-std::size_t pairs_of_file(const StoredPartition::Content& content, std::size_t index) {
-  std::int64_t bytes = 0;
-  for (const auto& file : content.distinct) bytes += file.bytes;
-  const auto pairs = static_cast<double>(content.entries - std::min(content.entries, content.row_count));
-  const auto share =
-      static_cast<double>(content.distinct[index].bytes) / static_cast<double>(std::max<std::int64_t>(1, bytes));
-  return static_cast<std::size_t>(pairs * share);
-}
-
 Result<StateConnections> StateConnections::open(duck::Database& database) {
   INLET_ASSIGN_OR_RETURN(auto rows, database.connect());
   INLET_ASSIGN_OR_RETURN(auto pairs, database.connect());
@@ -339,13 +343,12 @@ Result<StateConnections> StateConnections::open(duck::Database& database) {
 Result<std::unique_ptr<PartitionState>> StateFiles::read(StateConnections& connections, ViewState& state,
                                                          const std::string& key, const StoredPartition& stored) const {
   const auto& content = stored.content();
-  const std::size_t all_pairs = content.entries - std::min(content.entries, content.row_count);
   auto partition = state.empty_partition();
   partition->make_places(content.row_count);
   const auto read_pairs = [&]() -> Status {
     for (std::size_t i = 0; i < content.distinct.size(); ++i) {
       const Schema pairs = PartitionState::pair_schema(plan_, i);
-      partition->expect_pairs(i, pairs_of_file(content, i));
+      partition->expect_pairs(i, pairs_in(content, i));
       INLET_RETURN_IF_ERROR(
           each_chunk(connections.pairs, content.distinct[i], pairs, [&](duckdb_data_chunk chunk) -> Status {
             if (partition->add_pairs(i, chunk)) return Status::ok();
@@ -354,8 +357,8 @@ Result<std::unique_ptr<PartitionState>> StateFiles::read(StateConnections& conne
     }
     return Status::ok();
   };
-  auto pairs = std::async(
-      all_pairs < kPairsWorthAThread ? std::launch::deferred : std::launch::async | std::launch::deferred, read_pairs);
+  const bool are_few = pairs_in(content) < kPairsWorthAThread;
+  auto pairs = std::async(are_few ? std::launch::deferred : std::launch::async | std::launch::deferred, read_pairs);
   std::size_t placed = 0;
   const Schema rows = with_row(without_distinct_counts(plan_));
   const Status status = each_chunk(connections.rows, content.rows, rows, [&](duckdb_data_chunk chunk) {

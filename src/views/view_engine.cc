@@ -24,9 +24,6 @@ constexpr double kEventsASecondBehind = 100'000;
 constexpr std::chrono::seconds kSoonLevel{10};
 constexpr std::chrono::milliseconds kCatchUpPause{200};
 
-// Each takes some row groups of DuckDB's memory.
-constexpr int kLoadsAtOnce = 2;
-
 // How often the last publish is tried again after partitions of a state were found damaged on disk.
 constexpr int kMostRestores = 3;
 
@@ -213,22 +210,27 @@ void ViewEngine::load_states() {
   const auto load = [&] {
     for (auto i = next++; i < keepers_.size() && !stopping(); i = next++) keepers_[i]->load();
   };
-  std::vector<std::future<void>> others;
-  for (int i = 1; i < kLoadsAtOnce; ++i) others.push_back(std::async(std::launch::async | std::launch::deferred, load));
+  // Two at a time: each takes some row groups of DuckDB's memory.
+  const auto other = std::async(std::launch::async | std::launch::deferred, load);
   load();
+}
+
+// False: bronze cannot be read now, or never again.
+bool ViewEngine::look_at_bronze() {
+  const auto refreshed = apply_log_->refresh();
+  if (refreshed.is_ok()) return true;
+  // A table that will never be again what the views were planned for is not looked at for ever.
+  if (refreshed.code() == StatusCode::kDataLoss || refreshed.code() == StatusCode::kCorruption) {
+    for (auto& keeper : keepers_) keeper->stop(refreshed);
+  } else {
+    log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
+  }
+  return false;
 }
 
 // Brings every state to `to`, or to the newest version there is.
 void ViewEngine::catch_up(std::optional<TableVersion> to) {
-  if (const auto refreshed = apply_log_->refresh(); !refreshed.is_ok()) {
-    // A table that will never be again what the views were planned for is not looked at for ever.
-    if (refreshed.code() == StatusCode::kDataLoss || refreshed.code() == StatusCode::kCorruption) {
-      for (auto& keeper : keepers_) keeper->stop(refreshed);
-    } else {
-      log::warn("views", "the bronze table cannot be read: {}", refreshed.to_line());
-    }
-    return;
-  }
+  if (!look_at_bronze()) return;
   const TableVersion target = to.value_or(apply_log_->newest());
   follow(target);
   for (auto& keeper : keepers_) {
@@ -237,10 +239,9 @@ void ViewEngine::catch_up(std::optional<TableVersion> to) {
     if (is_level_) behind_since_ = clock_.steady_now();
     is_level_ = false;
     const auto others_go_on = [this] {
-      if (apply_log_->refresh().is_ok()) follow(apply_log_->newest());
+      if (look_at_bronze()) follow(apply_log_->newest());
     };
-    keeper->build(
-        *apply_log_, target, [this] { return stopping(); }, others_go_on);
+    keeper->build(*apply_log_, target, when_stopping_, others_go_on);
     others_go_on();
   }
 }
@@ -250,7 +251,7 @@ void ViewEngine::follow(TableVersion to) {
   for (bool is_any_behind = true; is_any_behind;) {
     is_any_behind = false;
     for (auto& keeper : keepers_) {
-      if (keeper->catch_up(*apply_log_, to, [this] { return stopping(); })) is_any_behind = true;
+      if (keeper->catch_up(*apply_log_, to, when_stopping_)) is_any_behind = true;
     }
   }
 }
@@ -277,7 +278,6 @@ void ViewEngine::publish_until_stopped() {
 void ViewEngine::publish_rounds() {
   while (!stopping() && !is_started_ && !apply_done_) std::this_thread::sleep_for(kPublishTick);
   if (!is_started_) return;  // the views are kept by somebody else
-  const ShouldStop stop = [this] { return stopping(); };
   while (!stopping() && !apply_done_) {
     // A large one takes a second, which none of the others is to wait for.
     std::vector<std::pair<std::size_t, ViewKeeper*>> smallest_first;
@@ -286,20 +286,20 @@ void ViewEngine::publish_rounds() {
     for (const auto& [rows, keeper] : smallest_first) {
       if (stopping()) break;
       keeper->save_if_due(*save_connection_);
-      keeper->publish_if_due(*publish_log_, stop);
+      keeper->publish_if_due(*publish_log_, when_stopping_);
     }
     std::this_thread::sleep_for(kPublishTick);
   }
-  if (!stopping()) publish_the_last(stop);
+  if (!stopping()) publish_the_last();
 }
 
-void ViewEngine::publish_the_last(const ShouldStop& stop) {
+void ViewEngine::publish_the_last() {
   for (auto& keeper : keepers_) {
     if (stopping()) return;
-    keeper->publish_now(*publish_log_, stop);
+    keeper->publish_now(*publish_log_, when_stopping_);
     // Nobody else will, any more.
     for (int i = 0; i < kMostRestores && !stopping() && keeper->restore_damaged(); ++i)
-      keeper->publish_now(*publish_log_, stop);
+      keeper->publish_now(*publish_log_, when_stopping_);
   }
   for (auto& keeper : keepers_) {
     if (!stopping()) keeper->save_now(*save_connection_);

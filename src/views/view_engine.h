@@ -80,11 +80,12 @@ class ViewEngine {
   void keep_level();
   void publish_until_stopped();
   void publish_rounds();
-  void publish_the_last(const ShouldStop& stop);
+  void publish_the_last();
   bool wait_for_lock();
   void apply_one(const CommittedEvents& events);
   void let_them_gain(std::size_t rows, const ShouldStop& should_stop);
   void load_states();
+  bool look_at_bronze();
   void catch_up(std::optional<TableVersion> to);
   void follow(TableVersion to);
   bool stopping() const { return stop_now_; }
@@ -108,7 +109,8 @@ class ViewEngine {
   std::atomic<bool> is_keeper_{false};                                 // the lock is held
   std::atomic<bool> is_started_{false};                                // and what was saved of every view is loaded
   std::atomic<bool> stop_now_{false};                                  // leave everything as it is
-  std::atomic<bool> closing_{false};                                   // finish: level once more, then end
+  const ShouldStop when_stopping_ = [this] { return stopping(); };
+  std::atomic<bool> closing_{false};  // finish: level once more, then end
   std::atomic<bool> apply_done_{false};
   std::atomic<bool> publish_done_{false};
   std::thread apply_thread_;

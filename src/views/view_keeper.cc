@@ -12,7 +12,7 @@
 namespace inlet::views {
 namespace {
 
-// How many files one query reads, and about how many events, when a state is built from the log: a place to stop at,
+// How many files one query reads, and about how many events, when rows are made from bronze again: a place to stop at,
 // and for the other views to go on. A state that follows the log can be published and saved after each step.
 constexpr std::size_t kFilesAtOnce = 256;
 constexpr std::size_t kEventsToBuild = 2'000'000;
@@ -60,6 +60,14 @@ std::vector<lake::LiveFile> by_partition(std::vector<lake::LiveFile> files) {
     return std::tie(a.partition_values, a.path) < std::tie(b.partition_values, b.path);
   });
   return files;
+}
+
+// What one query reads of them when rows are made again, from `next` on, which moves behind it.
+std::vector<lake::LiveFile> slice_of(const std::vector<lake::LiveFile>& files, std::size_t& next) {
+  std::vector<lake::LiveFile> slice;
+  while (next < files.size() && slice.size() < kFilesAtOnce && events_in(slice) < kEventsToBuild)
+    slice.push_back(files[next++]);
+  return slice;
 }
 
 bool goes_by_group(const ViewState& state, std::size_t events) {
@@ -155,7 +163,7 @@ bool ViewKeeper::catch_up(BronzeLog& log, TableVersion to, const ShouldStop& sho
 
 void ViewKeeper::build(BronzeLog& log, TableVersion at, const ShouldStop& should_stop,
                        const std::function<void()>& between) {
-  if (needs_build()) settle(rebuild(log, at, should_stop, between));
+  settle(rebuild(log, at, should_stop, between));
 }
 
 // What becomes of a state that could not be brought forward.
@@ -210,11 +218,8 @@ Result<std::unique_ptr<PartitionState>> ViewKeeper::restore(const std::string& k
     return false;
   });
   auto rows = state_->new_partition();
-  for (std::size_t begin = 0; begin < files->size(); begin += kFilesAtOnce) {
-    const auto end = std::min(begin + kFilesAtOnce, files->size());
-    const std::vector<lake::LiveFile> slice(files->begin() + static_cast<std::ptrdiff_t>(begin),
-                                            files->begin() + static_cast<std::ptrdiff_t>(end));
-    INLET_RETURN_IF_ERROR(restore_log_.with_events(slice, [&](const Events& events) -> Status {
+  for (std::size_t next = 0; next < files->size();) {
+    INLET_RETURN_IF_ERROR(restore_log_.with_events(slice_of(*files, next), [&](const Events& events) -> Status {
       return for_each_event_chunk(plan_, events,
                                   [&](auto chunk) { return state_->merge_events_of(*rows, key, chunk); });
     }));
@@ -279,12 +284,10 @@ Status ViewKeeper::rebuild(BronzeLog& log, TableVersion at, const ShouldStop& sh
   const auto files = by_partition(std::move(unordered));
   auto state = std::make_unique<ViewState>(plan_);
   auto pass = StateMemory::begin(*state, {});
-  for (std::size_t begin = 0; begin < files.size();) {
+  for (std::size_t next = 0; next < files.size();) {
     if (should_stop()) return cancelled();
-    if (begin > 0) between();
-    std::vector<lake::LiveFile> slice;
-    while (begin < files.size() && slice.size() < kFilesAtOnce && events_in(slice) < kEventsToBuild)
-      slice.push_back(files[begin++]);
+    if (next > 0) between();
+    const auto slice = slice_of(files, next);
     const Status merged = log.with_events(slice, [&](const Events& events) -> Status {
       INLET_ASSIGN_OR_RETURN(const auto partials, partials_of(*state, events, events_in(slice)));
       return merge_into(*state, pass, events, partials ? &*partials : nullptr);

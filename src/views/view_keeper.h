@@ -89,8 +89,8 @@ class ViewKeeper {
   bool catch_up(BronzeLog& log, TableVersion to, const ShouldStop& should_stop);
   /// There is no state that could follow the log.
   bool needs_build() const { return has_state() && !failed_ && !state_; }
-  /// Makes it of bronze version `at`, or of the newest where files of that one are gone. `between`: called between
-  /// steps, may use the log.
+  /// Precondition: needs_build(). Makes it of bronze version `at`, or of the newest where files of that one are gone.
+  /// `between`: called between steps, may use the log.
   void build(BronzeLog& log, TableVersion at, const ShouldStop& should_stop, const std::function<void()>& between);
   /// The events of exactly the version after the state's; any other position is passed over (catch_up will see to it).
   /// `rows`: how many events there are.
