@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use delta_kernel::{Snapshot, SnapshotRef};
+use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use serde::Serialize;
 use url::Url;
 
 use crate::actions::{self, DataFile};
 use crate::checksum_file;
-use crate::engine::StoreEngine;
 use crate::error::{Result, ShimError};
 use crate::fault;
 use crate::live_files;
@@ -51,12 +50,12 @@ struct Contents {
     transactions: HashMap<String, i64>,
 }
 
-fn load(url: &Url, log: &dyn LogStore, version: u64, engine: &StoreEngine) -> Result<SnapshotRef> {
+fn load(url: &Url, log: &dyn LogStore, version: u64, engine: &dyn Engine) -> Result<SnapshotRef> {
     let built = Snapshot::builder_for(url.as_str()).at_version(version).build(engine);
     checksum_file::believed(built, Some(version), log, engine)
 }
 
-fn contents(snapshot: &SnapshotRef, engine: &StoreEngine) -> Result<Contents> {
+fn contents(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<Contents> {
     let files = live_files::live_files(snapshot, engine)?;
     Ok(Contents {
         files: files.into_iter().map(|f| (f.raw_path, f.file)).collect(),
@@ -75,7 +74,7 @@ fn comparable(files: &Files) -> Vec<Comparable<'_>> {
 }
 
 /// Reads the checkpoint of `version` whole and holds it against the version before it and the commit.
-pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &StoreEngine) -> Result<()> {
+pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &dyn Engine) -> Result<()> {
     let wrong = |what: &str| {
         ShimError::corruption(format!(
             "the checkpoint of version {version} in {} {what}; nothing behind it is removed",

@@ -18,13 +18,14 @@ use delta_kernel::object_store::{
     Attributes, Error, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
     PutResult, UpdateVersion,
 };
+use delta_kernel::Engine;
 use futures_util::stream::{self, FuturesUnordered, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 use url::Url;
 
 use crate::digest;
-use crate::engine::{self, StoreEngine};
+use crate::engine;
 use crate::error::{Class, Result, ShimError};
 use crate::fault;
 use crate::file_path;
@@ -47,7 +48,7 @@ type OpenStores = HashMap<(String, String), Weak<Store>>;
 
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    engine: Arc<StoreEngine>,
+    engine: Arc<dyn Engine>,
     /// Ends with a slash.
     url: Url,
     base: Key,
@@ -213,7 +214,7 @@ impl Store {
         }
     }
 
-    pub fn engine(&self) -> Arc<StoreEngine> {
+    pub fn engine(&self) -> Arc<dyn Engine> {
         Arc::clone(&self.engine)
     }
 

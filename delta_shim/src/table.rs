@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
-use delta_kernel::{KernelResult, Snapshot, SnapshotRef};
+use delta_kernel::{Engine, KernelResult, Snapshot, SnapshotRef};
 use serde::Serialize;
 use serde_json::Value;
 use url::Url;
@@ -20,7 +20,7 @@ use crate::checkpoint;
 use crate::checksum_file;
 use crate::clean_up::{self, CleanedLog};
 use crate::digest;
-use crate::engine::{self, StoreEngine};
+use crate::engine;
 use crate::error::{Class, Result, ShimError};
 use crate::live_files;
 use crate::log_files::{self, Identity, Put};
@@ -106,7 +106,7 @@ pub struct Location {
     place: String,
     url: Url,
     log: Arc<dyn LogStore>,
-    engine: Arc<StoreEngine>,
+    engine: Arc<dyn Engine>,
 }
 
 impl Location {
@@ -118,7 +118,7 @@ impl Location {
             place: directory.display().to_string(),
             url,
             log: Arc::new(LocalLog::new(log_of(directory))),
-            engine: engine::local()?,
+            engine: engine::local(),
         })
     }
 
@@ -297,7 +297,7 @@ fn parse(log: &dyn LogStore, name: &str, content: Content) -> Result<(CommitSumm
 }
 
 /// What stands in `snapshot`; `newest` is the commit that made it, where its file is still there.
-fn state_of(snapshot: &SnapshotRef, newest: Option<(CommitSummary, Identity)>, engine: &StoreEngine) -> Result<State> {
+fn state_of(snapshot: &SnapshotRef, newest: Option<(CommitSummary, Identity)>, engine: &dyn Engine) -> Result<State> {
     let configuration = snapshot.table_configuration();
     let (metadata, protocol) = (configuration.metadata(), configuration.protocol());
     let features = [protocol.reader_features(), protocol.writer_features()];
@@ -446,7 +446,7 @@ impl Table {
         let mut read = Commits::new(self.log());
         let replayed = &snapshot.log_segment().listed.ascending_commit_files;
         read.look_at(replayed.iter().map(|file| file.version).chain([version]))?;
-        Ok(state_of(&snapshot, read.of(version), &self.at().engine)?.whole())
+        Ok(state_of(&snapshot, read.of(version), self.at().engine.as_ref())?.whole())
     }
 
     /// The oldest and the newest version that can be read.
@@ -743,7 +743,7 @@ impl Table {
     /// committed before `expired_before` (milliseconds), and before `keep_from`. Which of them go is decided by where a
     /// checkpoint stands; one is written where none is near.
     pub fn clean_log(&self, expired_before: i64, keep_from: u64, dry_run: bool) -> Result<CleanedLog> {
-        let (log, url, engine) = (self.log(), &self.at().url, &self.at().engine);
+        let (log, url, engine) = (self.log(), &self.at().url, self.at().engine.as_ref());
         let entries = log.entries()?.ok_or_else(|| log_store::not_a_table(&self.at().place))?;
         let listing = log_files::listing_of(entries.iter().map(|e| e.name.as_str()));
         let (oldest, _) = listing
@@ -762,7 +762,7 @@ impl Table {
         if checkpoint + self.checkpoint_interval() < first_needed {
             checkpoint = first_needed;
             if !dry_run {
-                checkpoint::write(&self.at().snapshot_at(checkpoint)?, engine.as_ref(), log)?;
+                checkpoint::write(&self.at().snapshot_at(checkpoint)?, engine, log)?;
             }
         }
         if checkpoint <= oldest {
