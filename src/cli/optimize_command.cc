@@ -68,7 +68,7 @@ Status optimize(const config::PipelineConfig& config, const OptimizeCommand& com
                             with_thousands(progress.all_files), size_text(progress.bytes),
                             size_text(progress.all_bytes)));
     };
-    INLET_ASSIGN_OR_RETURN(const auto result, lake::compact(*table, options, show, [&] { return stop.requested(); }));
+    INLET_ASSIGN_OR_RETURN(const auto result, lake::compact(*table, options, {[&] { return stop.requested(); }, show}));
     reports.emplace_back(name, result);
   }
   return Status::ok();

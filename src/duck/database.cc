@@ -4,8 +4,10 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "duck/chunk_scan.h"
@@ -198,6 +200,20 @@ Status check_no_nul(std::string_view sql) {
   return {StatusCode::kInvalidArgument, "sql.nul_byte", "the SQL holds a NUL byte"};
 }
 
+// A statement that is run step by step.
+struct Steps {
+  duckdb_prepared_statement prepared = nullptr;
+  duckdb_pending_result pending = nullptr;
+
+  Steps() = default;
+  Steps(const Steps&) = delete;
+  Steps& operator=(const Steps&) = delete;
+  ~Steps() {
+    duckdb_destroy_pending(&pending);
+    duckdb_destroy_prepare(&prepared);
+  }
+};
+
 }  // namespace
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -209,6 +225,37 @@ Result<QueryResult> Connection::query(std::string_view sql) {
   INLET_RETURN_IF_ERROR(check_no_nul(sql));
   QueryResult result;
   if (duckdb_query(impl_->connection, std::string(sql).c_str(), &result.impl_->result) != DuckDBSuccess) {
+    const char* message = duckdb_result_error(&result.impl_->result);
+    return duck_error(duckdb_result_error_type(&result.impl_->result), message == nullptr ? "" : message);
+  }
+  result.impl_->fetch();
+  return result;
+}
+
+Result<QueryResult> Connection::query_in_steps(std::string_view sql, const std::function<Status()>& between) {
+  INLET_RETURN_IF_ERROR(check_no_nul(sql));
+  Steps steps;
+  if (duckdb_prepare(impl_->connection, std::string(sql).c_str(), &steps.prepared) != DuckDBSuccess) {
+    const char* error = duckdb_prepare_error(steps.prepared);
+    return duck_error(error == nullptr ? "" : error);
+  }
+  if (duckdb_pending_prepared(steps.prepared, &steps.pending) != DuckDBSuccess) {
+    const char* error = duckdb_pending_error(steps.pending);
+    return duck_error(error == nullptr ? "" : error);
+  }
+  Status ended_by;
+  for (;;) {
+    const auto state = duckdb_pending_execute_task(steps.pending);
+    if (duckdb_pending_execution_is_finished(state)) break;
+    if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (!ended_by.is_ok()) continue;  // the interruption comes with the next step
+    ended_by = between();
+    if (!ended_by.is_ok()) duckdb_interrupt(impl_->connection);
+  }
+  QueryResult result;
+  const bool is_ok = duckdb_execute_pending(steps.pending, &result.impl_->result) == DuckDBSuccess;
+  INLET_RETURN_IF_ERROR(ended_by);
+  if (!is_ok) {
     const char* message = duckdb_result_error(&result.impl_->result);
     return duck_error(duckdb_result_error_type(&result.impl_->result), message == nullptr ? "" : message);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -106,6 +107,10 @@ class Connection {
   /// Runs one or more statements; the result is the last one's. Errors: InvalidArgument for SQL that does not parse or
   /// bind, Cancelled after interrupt(), Internal for I/O (message of the system kept) and everything else.
   Result<QueryResult> query(std::string_view sql);
+  /// One statement, on this thread, in steps of some ten milliseconds. `between` is called after each: it may take its
+  /// time and use other connections; what it returns other than Ok ends the query with that. For a database of one
+  /// thread.
+  Result<QueryResult> query_in_steps(std::string_view sql, const std::function<Status()>& between);
   Status execute(std::string_view sql);
 
   /// Runs what DuckDB itself takes for exactly one SELECT or EXPLAIN; InvalidArgument without running anything
@@ -171,6 +176,7 @@ struct ParquetOptions {
   std::vector<std::string> partition_columns;
   std::string file_name_pattern = "part-{uuid}";
   std::string compression = "zstd";
+  std::function<Status()> between_steps = nullptr;  // Connection::query_in_steps; empty: in one go
 };
 
 /// COPY (select) TO directory: one or more files per partition `column=value/`, directly in `directory` without

@@ -122,7 +122,10 @@ Result<std::vector<WrittenFile>> copy_to_parquet(Connection& connection, std::st
     copy_options +=
         ", PARTITION_BY (" + columns + "), APPEND, FILENAME_PATTERN " + quote_literal(options.file_name_pattern);
   }
-  INLET_ASSIGN_OR_RETURN(const QueryResult report, connection.query(sql + " (" + copy_options + ")"));
+  sql += " (" + copy_options + ")";
+  INLET_ASSIGN_OR_RETURN(const QueryResult report, options.between_steps
+                                                       ? connection.query_in_steps(sql, options.between_steps)
+                                                       : connection.query(sql));
   std::vector<WrittenFile> files;
   for (std::size_t row = 0; row < report.rows(); ++row) files.push_back(read_report(report, row));
   return files;

@@ -37,12 +37,11 @@ struct Rewritten {
 
 class Compaction {
  public:
-  Compaction(Table& table, std::int64_t target_bytes, duck::Connection& connection, duck::FileValues& file_values)
-      : table_(table), target_bytes_(target_bytes), file_values_(file_values), connection_(connection) {}
+  Compaction(Table& table, std::int64_t target_bytes, duck::Connection& connection, duck::FileValues& file_values,
+             const CompactionHooks& hooks)
+      : table_(table), target_bytes_(target_bytes), file_values_(file_values), connection_(connection), hooks_(hooks) {}
 
-  Result<CompactionResult> run(const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
-                               const std::function<void(const CompactionProgress&)>& on_progress,
-                               const std::function<bool()>& should_stop) {
+  Result<CompactionResult> run(const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups) {
     snapshot_ = snapshot;
     CompactionProgress progress;
     for (const auto& group : groups) {
@@ -53,26 +52,38 @@ class Compaction {
     std::int64_t ready_bytes = 0;
     for (auto& group : groups) {
       if (should_stop()) break;
-      if (on_progress) on_progress(progress);
+      if (hooks_.on_progress) hooks_.on_progress(progress);
       progress.files += static_cast<std::int64_t>(group.files.size());
       progress.bytes += group.bytes;
       ready_bytes += group.bytes;
-      INLET_ASSIGN_OR_RETURN(auto rewritten, rewrite(std::move(group)));
-      if (rewritten.adds.size() >= rewritten.group.files.size()) {
-        discard(rewritten);  // no fewer files: the next time would do the same again
+      auto rewritten = rewrite(std::move(group));
+      if (!rewritten.is_ok()) {
+        if (should_stop()) break;
+        for (const auto& done : ready) discard(done);
+        return rewritten.status();
+      }
+      if (rewritten->adds.size() >= rewritten->group.files.size()) {
+        discard(*rewritten);  // no fewer files: the next time would do the same again
         continue;
       }
-      ready.push_back(std::move(rewritten));
+      ready.push_back(std::move(*rewritten));
       if (ready_bytes < target_bytes_) continue;
-      INLET_RETURN_IF_ERROR(commit(std::exchange(ready, {}), should_stop));
+      INLET_RETURN_IF_ERROR(commit(std::exchange(ready, {})));
       ready_bytes = 0;
     }
-    INLET_RETURN_IF_ERROR(commit(std::move(ready), should_stop));
-    if (on_progress) on_progress(progress);
+    INLET_RETURN_IF_ERROR(commit(std::move(ready)));
+    if (hooks_.on_progress) hooks_.on_progress(progress);
     return result_;
   }
 
  private:
+  bool should_stop() const { return hooks_.should_stop && hooks_.should_stop(); }
+
+  Status between_steps() const {
+    hooks_.between_steps();
+    return should_stop() ? Status(StatusCode::kCancelled, kStopped, "stopped while rows were written") : Status::ok();
+  }
+
   Result<Rewritten> rewrite(CompactionGroup group) {
     INLET_FAULT_POINT("tables.before_compaction_parquet");
     // What is damaged would get a digest that fits it.
@@ -83,10 +94,12 @@ class Compaction {
         files_select_sql(table_.directory(), snapshot_->schema(), partition_columns, group.files, file_values_);
     // One name for all that is written here: what an error leaves half written is found by it.
     const std::string name = "part-" + new_uuid();
-    auto written = duck::copy_to_parquet(connection_, select,
-                                         {.directory = table_.directory(),
-                                          .partition_columns = partition_columns,
-                                          .file_name_pattern = name + "-{uuid}"});
+    duck::ParquetOptions options;
+    options.directory = table_.directory();
+    options.partition_columns = partition_columns;
+    options.file_name_pattern = name + "-{uuid}";
+    if (hooks_.between_steps) options.between_steps = [this] { return between_steps(); };
+    auto written = duck::copy_to_parquet(connection_, select, options);
     for (const auto& file : group.files) file_values_.erase(absolute_path(table_.directory(), file.path));
     if (!written.is_ok()) {
       discard_named(name);
@@ -116,7 +129,7 @@ class Compaction {
   }
 
   // One commit for all of `ready` whose files are live at that moment.
-  Status commit(std::vector<Rewritten> ready, const std::function<bool()>& should_stop) {
+  Status commit(std::vector<Rewritten> ready) {
     if (ready.empty()) return Status::ok();
     // All were live in snapshot_: what commits since have removed is looked for in those alone. To list the files anew
     // at each attempt would take longer than the next append does, and every attempt would come too late.
@@ -153,7 +166,7 @@ class Compaction {
       return commit_of(ready, is_in);
     };
     INLET_FAULT_POINT("tables.before_compaction_commit");
-    const auto committed = table_.commit(plan, should_stop);
+    const auto committed = table_.commit(plan, [this] { return should_stop(); });
     const std::string refused_by = committed.is_ok() ? "" : committed.status().detail().id;
     if (refused_by == kStopped) {
       for (const auto& rewritten : ready) discard(rewritten);
@@ -228,6 +241,7 @@ class Compaction {
   const std::int64_t target_bytes_;
   duck::FileValues& file_values_;
   duck::Connection& connection_;
+  const CompactionHooks& hooks_;
   SnapshotPtr snapshot_;
   CompactionResult result_;
 };
@@ -375,9 +389,7 @@ std::vector<CompactionGroup> plan_compaction(const std::vector<LiveFile>& files,
   return groups;
 }
 
-Result<CompactionResult> compact(Table& table, const CompactionOptions& options,
-                                 const std::function<void(const CompactionProgress&)>& on_progress,
-                                 const std::function<bool()>& should_stop) {
+Result<CompactionResult> compact(Table& table, const CompactionOptions& options, const CompactionHooks& hooks) {
   INLET_ASSIGN_OR_RETURN(const auto snapshot, table.refresh());
   INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
   auto groups = plan_compaction(files, options);
@@ -393,24 +405,31 @@ Result<CompactionResult> compact(Table& table, const CompactionOptions& options,
   }
   if (groups.empty()) return result;
   INLET_ASSIGN_OR_RETURN(auto compactor, Compactor::open(options.threads, options.memory_limit_bytes));
-  return compactor.run(table, snapshot, std::move(groups), options.target_bytes, on_progress, should_stop);
+  return compactor.run(table, snapshot, std::move(groups), options.target_bytes, hooks);
 }
 
 Result<Compactor> Compactor::open(int threads, std::int64_t memory_limit_bytes) {
   INLET_ASSIGN_OR_RETURN(auto database,
                          duck::Database::open({.threads = threads, .memory_limit_bytes = memory_limit_bytes}));
   INLET_ASSIGN_OR_RETURN(auto connection, database.connect());
-  Compactor compactor(std::move(database), std::move(connection));
-  INLET_RETURN_IF_ERROR(duck::register_file_values(compactor.connection_, compactor.file_values_));
+  INLET_ASSIGN_OR_RETURN(auto beside, database.connect());
+  Compactor compactor(std::move(database), std::move(connection), std::move(beside));
+  INLET_RETURN_IF_ERROR(duck::register_file_values(compactor.connections_.front(), compactor.file_values_));
   return compactor;
 }
 
 Result<CompactionResult> Compactor::run(Table& table, const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
-                                        std::int64_t target_bytes,
-                                        const std::function<void(const CompactionProgress&)>& on_progress,
-                                        const std::function<bool()>& should_stop) {
-  return Compaction(table, target_bytes, connection_, *file_values_)
-      .run(snapshot, std::move(groups), on_progress, should_stop);
+                                        std::int64_t target_bytes, const CompactionHooks& hooks) {
+  if (runs_ == connections_.size())
+    return Status(StatusCode::kInternal, "compaction.nested", "a compaction between the steps of one between steps");
+  auto& connection = connections_[runs_++];
+  auto result = Compaction(table, target_bytes, connection, *file_values_, hooks).run(snapshot, std::move(groups));
+  --runs_;
+  return result;
+}
+
+void Compactor::interrupt() {
+  for (auto& connection : connections_) connection.interrupt();
 }
 
 }  // namespace inlet::lake

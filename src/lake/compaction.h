@@ -5,6 +5,7 @@
 // rows written are counted against the rows read before anything is committed; no txn moves.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -78,35 +79,42 @@ struct CompactionProgress {
   std::int64_t all_bytes = 0;
 };
 
+/// What is asked and told while files are brought together; all may be empty.
+struct CompactionHooks {
+  std::function<bool()> should_stop;
+  std::function<void(const CompactionProgress&)> on_progress;
+  /// Called between the steps in which rows are written, some ten milliseconds each. May take its time, and may have
+  /// the same Compactor bring other files together, also of the same table. Only with a DuckDB of one thread.
+  std::function<void()> between_steps;
+};
+
 /// What rows are read and written by, for those who compact again and again. One thread, but for interrupt().
 class Compactor {
  public:
   static Result<Compactor> open(int threads, std::int64_t memory_limit_bytes);
 
   /// Brings together `groups` of live files of `snapshot`, a commit for every `target_bytes` of them. Ends early, with
-  /// what is committed, when `should_stop` says so. Errors as compact().
+  /// what is committed, when `should_stop` says so. Errors as compact(). Once more from its own between_steps, not from
+  /// there again.
   Result<CompactionResult> run(Table& table, const SnapshotPtr& snapshot, std::vector<CompactionGroup> groups,
-                               std::int64_t target_bytes,
-                               const std::function<void(const CompactionProgress&)>& on_progress,
-                               const std::function<bool()>& should_stop);
+                               std::int64_t target_bytes, const CompactionHooks& hooks);
 
   /// From any thread: what is being written ends with Cancelled.
-  void interrupt() { connection_.interrupt(); }
+  void interrupt();
 
  private:
-  Compactor(duck::Database database, duck::Connection connection)
-      : database_(std::move(database)), connection_(std::move(connection)) {}
+  Compactor(duck::Database database, duck::Connection connection, duck::Connection beside)
+      : database_(std::move(database)), connections_{std::move(connection), std::move(beside)} {}
 
   duck::Database database_;
-  duck::Connection connection_;
+  std::array<duck::Connection, 2> connections_;  // the second for what is done between the steps of the first
+  std::size_t runs_ = 0;                         // that are not done
   std::shared_ptr<duck::FileValues> file_values_ = std::make_shared<duck::FileValues>();
 };
 
 /// Brings the files of the newest snapshot together, a commit for every target's worth of rows. Ends early, with what
 /// is committed, when `should_stop` says so. Errors: those of reading, writing and Table::commit; Corruption when the
 /// files do not hold the rows that the log says they do, with nothing of that group committed.
-Result<CompactionResult> compact(Table& table, const CompactionOptions& options,
-                                 const std::function<void(const CompactionProgress&)>& on_progress,
-                                 const std::function<bool()>& should_stop);
+Result<CompactionResult> compact(Table& table, const CompactionOptions& options, const CompactionHooks& hooks);
 
 }  // namespace inlet::lake

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <set>
 #include <utility>
 
 #include "base/fault_point.h"
@@ -22,8 +23,10 @@ using std::chrono::nanoseconds;
 constexpr std::chrono::minutes kFirstVacuum{1};
 // A partition that nothing was added to for so many rounds is quiet.
 constexpr int kQuietRounds = 60;
-// After this much of it is brought together, in one commit, there is a rest.
+// So much at most is brought together in one commit, unless one group is more.
 constexpr std::int64_t kPieceBytes = 32LL << 20;
+// While rows are written there is a rest each time so much of a core was spent.
+constexpr milliseconds kStep{50};
 constexpr std::chrono::hours kLongestBackoff{1};
 constexpr milliseconds kStopTick{5};
 
@@ -33,11 +36,13 @@ nanoseconds thread_cpu() {
   return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
 }
 
-// The next groups that are about one piece of work.
+bool is_larger(const lake::CompactionGroup& a, const lake::CompactionGroup& b) { return a.bytes > b.bytes; }
+
+// The next groups from the back that are about one piece of work.
 std::vector<lake::CompactionGroup> take_piece(std::vector<lake::CompactionGroup>& groups) {
   std::vector<lake::CompactionGroup> piece;
   std::int64_t bytes = 0;
-  while (!groups.empty() && bytes < kPieceBytes) {
+  while (!groups.empty() && (piece.empty() || bytes + groups.back().bytes <= kPieceBytes)) {
     bytes += groups.back().bytes;
     piece.push_back(std::move(groups.back()));
     groups.pop_back();
@@ -95,6 +100,19 @@ struct Maintenance::Care {
   std::string problem;  // said already
 };
 
+// Of the files of a table, what to bring together: groups by size, the smallest last.
+struct Maintenance::Plan {
+  lake::SnapshotPtr snapshot;
+  std::vector<lake::CompactionGroup> groups;
+};
+
+// Files that are being brought together, and when to look at what has come meanwhile.
+struct Maintenance::Rewrite {
+  const Care* care;
+  std::set<std::string> files;
+  SteadyTime next_look;
+};
+
 Maintenance::Maintenance(Parts parts)
     : parts_(std::move(parts)),
       config_(parts_.config.maintenance),
@@ -149,16 +167,20 @@ void Maintenance::run() {
     const bool vacuum_is_due = parts_.clock.steady_now() >= next_vacuum;
     if (is_keeper()) {
       INLET_FAULT_POINT("maintenance.before_round");
-      for (const auto& name : names_) {
-        auto& care = cares_[name];
-        care.name = name;
-        if (!stopping_) look_after(care, vacuum_is_due);
-      }
+      look_at_all(vacuum_is_due);
       const std::scoped_lock lock(mutex_);
       status_.rounds += 1;
     }
     next_round = parts_.clock.steady_now() + config_.interval;
     if (vacuum_is_due) next_vacuum = parts_.clock.steady_now() + config_.vacuum_interval;
+  }
+}
+
+void Maintenance::look_at_all(bool vacuum_too) {
+  for (const auto& name : names_) {
+    auto& care = cares_[name];
+    care.name = name;
+    if (!stopping_) look_after(care, vacuum_too);
   }
 }
 
@@ -185,7 +207,7 @@ void Maintenance::look_after(Care& care, bool vacuum_too) {
   if (parts_.clock.steady_now() < care.not_before) return;
   Status status = open(care);
   if (status.code() == StatusCode::kNotFound) return;  // not there yet
-  if (status.is_ok()) status = compact(care);
+  if (status.is_ok()) status = rewrite_ ? compact_beside(care) : compact(care);
   // Also where compaction fails: on a disk that is full it is what helps.
   if (vacuum_too && care.table && !stopping_) {
     const Status vacuumed = paced([&] { return vacuum(care); });
@@ -216,7 +238,8 @@ void Maintenance::note(Care& care, const Status& status) {
     care.backoff = milliseconds(0);
     care.problem.clear();
   } else {
-    care.table.reset();  // whatever it knew is read again
+    const bool is_in_use = rewrite_ && rewrite_->care == &care;
+    if (!is_in_use) care.table.reset();  // whatever it knew is read again
     care.looked_at.reset();
     care.backoff = std::min<milliseconds>(std::max(care.backoff * 2, config_.interval), kLongestBackoff);
     care.not_before = parts_.clock.steady_now() + care.backoff;
@@ -233,49 +256,93 @@ void Maintenance::note(Care& care, const Status& status) {
 }
 
 Status Maintenance::paced(const std::function<Status()>& work) {
-  const auto before = thread_cpu();
+  rested_at_ = thread_cpu();
   const Status status = work();
-  const auto worked = thread_cpu() - before;
+  rest();
+  return status;
+}
+
+void Maintenance::rest() {
+  const auto worked = thread_cpu() - rested_at_;
   {
     const std::scoped_lock lock(mutex_);
     status_.worked += worked;
   }
   sleep_until(parts_.clock.steady_now() + rest_after(worked, config_.share));
-  return status;
+  rested_at_ = thread_cpu();
 }
 
 Status Maintenance::compact(Care& care) {
-  lake::SnapshotPtr snapshot;
-  std::vector<lake::CompactionGroup> groups;
-  const auto plan = [&]() -> Status {
-    INLET_ASSIGN_OR_RETURN(snapshot, care.table->refresh());
-    const auto now = parts_.clock.steady_now();
-    const bool looks_for_quiet = now >= care.next_quiet_look;
-    if (care.looked_at == snapshot->version() && !looks_for_quiet) return Status::ok();
-    INLET_ASSIGN_OR_RETURN(const auto files, snapshot->files());
-    care.looked_at = snapshot->version();
-    lake::TierOptions tiers;
-    tiers.target_bytes = config_.file_size;
-    tiers.least_files = static_cast<std::size_t>(config_.min_files);
-    if (looks_for_quiet) {
-      const auto quiet = kQuietRounds * config_.interval;
-      tiers.quiet_before_ms = std::chrono::floor<milliseconds>((parts_.clock.now() - quiet).time_since_epoch()).count();
-      care.next_quiet_look = now + quiet / 2;
-    }
-    groups = lake::plan_tiers(files, tiers);
-    return Status::ok();
-  };
-  INLET_RETURN_IF_ERROR(paced(plan));
+  Plan plan;
+  INLET_RETURN_IF_ERROR(paced([&] { return plan_for(care, plan); }));
+  if (plan.groups.empty()) return Status::ok();
+  rewrite_ = std::make_unique<Rewrite>(&care, std::set<std::string>(), parts_.clock.steady_now() + config_.interval);
+  for (const auto& group : plan.groups) {
+    for (const auto& file : group.files) rewrite_->files.insert(file.path);
+  }
+  const Status status = bring_together(care, std::move(plan), [this] { look_beside(); });
+  rewrite_.reset();
+  for (auto& [name, each] : cares_) each.looked_at.reset();  // what was too large beside it is looked for again
+  return status;
+}
 
-  const auto bring_together = [&]() -> Status {
-    if (!compactor_) {
-      INLET_ASSIGN_OR_RETURN(auto compactor, lake::Compactor::open(1, parts_.config.resources.duckdb_memory_limit));
-      const std::scoped_lock lock(mutex_);
-      compactor_.emplace(std::move(compactor));
-    }
-    INLET_ASSIGN_OR_RETURN(const auto done,
-                           compactor_->run(*care.table, snapshot, take_piece(groups), config_.file_size, nullptr,
-                                           [this] { return stopping_.load(); }));
+// What comes while a large group is being written, minutes at a share of a core, is not left to pile up.
+void Maintenance::look_beside() {
+  if (parts_.clock.steady_now() < rewrite_->next_look) return;
+  rest();
+  look_at_all(false);
+  rewrite_->next_look = parts_.clock.steady_now() + config_.interval;
+}
+
+Status Maintenance::compact_beside(Care& care) {
+  Plan plan;
+  INLET_RETURN_IF_ERROR(paced([&] { return plan_for(care, plan); }));
+  const Status status = bring_together(care, std::move(plan), nullptr);
+  // Both have one memory between them; these will have it to themselves.
+  return status.detail().id == "duckdb.out_of_memory" ? Status::ok() : status;
+}
+
+// No groups: there is nothing to do.
+Status Maintenance::plan_for(Care& care, Plan& plan) {
+  INLET_ASSIGN_OR_RETURN(plan.snapshot, care.table->refresh());
+  const auto now = parts_.clock.steady_now();
+  const bool looks_for_quiet = !rewrite_ && now >= care.next_quiet_look;
+  if (care.looked_at == plan.snapshot->version() && !looks_for_quiet) return Status::ok();
+  INLET_ASSIGN_OR_RETURN(auto files, plan.snapshot->files());
+  care.looked_at = plan.snapshot->version();
+  if (rewrite_ && rewrite_->care == &care)
+    std::erase_if(files, [this](const auto& file) { return rewrite_->files.contains(file.path); });
+  lake::TierOptions tiers;
+  tiers.least_files = static_cast<std::size_t>(config_.min_files);
+  // Beside a rewrite only what is soon done: up to where the largest tier begins.
+  tiers.target_bytes = rewrite_ ? std::max<std::int64_t>(config_.file_size / config_.min_files, 1) : config_.file_size;
+  if (looks_for_quiet) {
+    const auto quiet = kQuietRounds * config_.interval;
+    tiers.quiet_before_ms = std::chrono::floor<milliseconds>((parts_.clock.now() - quiet).time_since_epoch()).count();
+    care.next_quiet_look = now + quiet / 2;
+  }
+  plan.groups = lake::plan_tiers(files, tiers);
+  std::sort(plan.groups.begin(), plan.groups.end(), is_larger);
+  return Status::ok();
+}
+
+// Piece by piece, the smallest groups first.
+Status Maintenance::bring_together(Care& care, Plan plan, const std::function<void()>& between_steps) {
+  if (plan.groups.empty()) return Status::ok();
+  if (!compactor_) {
+    INLET_ASSIGN_OR_RETURN(auto compactor, lake::Compactor::open(1, parts_.config.resources.duckdb_memory_limit));
+    const std::scoped_lock lock(mutex_);
+    compactor_.emplace(std::move(compactor));
+  }
+  lake::CompactionHooks hooks;
+  hooks.should_stop = [this] { return stopping_.load(); };
+  hooks.between_steps = [&] {
+    if (thread_cpu() - rested_at_ >= kStep) rest();
+    if (between_steps) between_steps();
+  };
+  const auto next_piece = [&]() -> Status {
+    INLET_ASSIGN_OR_RETURN(const auto done, compactor_->run(*care.table, plan.snapshot, take_piece(plan.groups),
+                                                            config_.file_size, hooks));
     INLET_FAULT_POINT("maintenance.after_compaction");
     log::debug("maintenance", "{}: {} files became {}", care.name, done.removed_files, done.added_files);
     const std::scoped_lock lock(mutex_);
@@ -286,7 +353,7 @@ Status Maintenance::compact(Care& care) {
     status_.done.rewritten_bytes += done.removed_bytes;
     return Status::ok();
   };
-  while (!groups.empty() && !stopping_) INLET_RETURN_IF_ERROR(paced(bring_together));
+  while (!plan.groups.empty() && !stopping_) INLET_RETURN_IF_ERROR(paced(next_piece));
   return Status::ok();
 }
 

@@ -85,19 +85,27 @@ class Maintenance {
  private:
   using SteadyTime = std::chrono::steady_clock::time_point;
   struct Care;
+  struct Plan;
+  struct Rewrite;
 
   void run();
   /// False: it is time to stop.
   bool sleep_until(SteadyTime time);
+  void look_at_all(bool vacuum_too);
   bool is_keeper();
   void look_after(Care& care, bool vacuum_too);
   Status open_lake();
   Status open(Care& care);
   Status compact(Care& care);
+  void look_beside();
+  Status compact_beside(Care& care);
+  Status plan_for(Care& care, Plan& plan);
+  Status bring_together(Care& care, Plan plan, const std::function<void()>& between_steps);
   Status vacuum(Care& care);
   void note(Care& care, const Status& status);
   /// Runs `work`, then rests for it.
   Status paced(const std::function<Status()>& work);
+  void rest();
 
   const Parts parts_;
   const config::MaintenanceConfig& config_;
@@ -108,6 +116,8 @@ class Maintenance {
   std::unique_ptr<lake::Lake> lake_;
   std::optional<lake::PipelineLock> lock_;
   std::map<std::string, Care> cares_;
+  std::unique_ptr<Rewrite> rewrite_;       // while there is one
+  std::chrono::nanoseconds rested_at_{0};  // of the thread's processor time: it has rested for what was before
 
   mutable std::mutex mutex_;
   std::condition_variable ending_;

@@ -177,6 +177,42 @@ TEST_F(DatabaseTest, interrupt_ends_the_running_query_with_cancelled) {
   EXPECT_EQ(text_of("1"), "1");
 }
 
+TEST_F(DatabaseTest, a_query_in_steps_gives_way_between_them) {
+  auto database = value_or_fail(Database::open({.threads = 1}));
+  auto connection = value_or_fail(database.connect());
+  auto other = value_or_fail(database.connect());
+  int steps = 0;
+  std::int64_t seen = 0;
+  const auto between = [&]() -> Status {
+    ++steps;
+    seen += value_or_fail(other.query("SELECT count(*) FROM range(10)")).integer(0, 0);
+    return Status::ok();
+  };
+  const auto result =
+      value_or_fail(connection.query_in_steps("SELECT sum(hash(i) % 7) FROM range(2000000) t(i)", between));
+  EXPECT_EQ(result.text(0, 0),
+            value_or_fail(connection.query("SELECT sum(hash(i) % 7) FROM range(2000000) t(i)")).text(0, 0));
+  EXPECT_GT(steps, 3);
+  EXPECT_EQ(seen, steps * 10);
+  EXPECT_EQ(connection.query_in_steps("SELECT 1/", between).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(connection.query_in_steps("SELECT error('mine')", between).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(DatabaseTest, a_query_in_steps_ends_with_what_comes_between_them) {
+  auto database = value_or_fail(Database::open({.threads = 1}));
+  auto connection = value_or_fail(database.connect());
+  int steps = 0;
+  const auto status =
+      connection
+          .query_in_steps(
+              "SELECT count(*) FROM range(100000000000) a, range(1000) b",
+              [&] { return ++steps < 3 ? Status::ok() : Status(StatusCode::kCancelled, "test.enough", "enough"); })
+          .status();
+  EXPECT_EQ(status.detail().id, "test.enough") << status.to_line();
+  EXPECT_EQ(steps, 3);
+  EXPECT_EQ(value_or_fail(connection.query("SELECT 1")).integer(0, 0), 1);
+}
+
 TEST_F(DatabaseTest, no_extension_is_fetched_or_loaded_by_itself) {
   EXPECT_EQ(text_of("current_setting('autoinstall_known_extensions')"), "false");
   EXPECT_EQ(text_of("current_setting('autoload_known_extensions')"), "false");

@@ -15,9 +15,7 @@ namespace {
 
 class CompactionTest : public RowsTest {
  protected:
-  Result<CompactionResult> compact_table(CompactionOptions options = {}) {
-    return compact(*table_, options, nullptr, [] { return false; });
-  }
+  Result<CompactionResult> compact_table(CompactionOptions options = {}) { return compact(*table_, options, {}); }
 
   static LiveFile live(std::string path, std::int64_t bytes, std::optional<std::string> day,
                        std::int64_t modified = 1) {
@@ -151,7 +149,7 @@ TEST_F(CompactionTest, what_cannot_be_written_whole_leaves_no_half_of_it) {
   std::filesystem::remove(root_ / "bronze/sales" / groups.back().files.back().path);
   const auto left = parquet_files();
   auto compactor = std::move(Compactor::open(1, 256LL << 20)).value();
-  const auto done = compactor.run(*table_, snapshot, {groups.back()}, 1 << 20, nullptr, [] { return false; });
+  const auto done = compactor.run(*table_, snapshot, {groups.back()}, 1 << 20, {});
   EXPECT_FALSE(done.is_ok());
   EXPECT_EQ(parquet_files(), left);
   EXPECT_EQ(table_->refresh().value()->version(), TableVersion{3});
@@ -198,19 +196,18 @@ TEST_F(CompactionTest, files_that_another_writer_removes_meanwhile_are_given_up_
   for (int i = 0; i < 3; ++i) append_rows(i * 30, 30);
   const auto other = lake_->open("bronze/sales").value();
   bool is_first = true;
-  const auto done = compact(
-      *table_, {},
-      [&](const CompactionProgress&) {
-        if (!std::exchange(is_first, false)) return;
-        Commit removal;
-        removal.operation = "DELETE";
-        const auto files = std::move(other->snapshot()->files()).value();
-        for (const auto& file : files) {
-          if (file.partition_values.at("day") == "2024-01-01") removal.removes.push_back(file.path);
-        }
-        ASSERT_TRUE(commit(*other, removal).is_ok());
-      },
-      [] { return false; });
+  CompactionHooks hooks;
+  hooks.on_progress = [&](const CompactionProgress&) {
+    if (!std::exchange(is_first, false)) return;
+    Commit removal;
+    removal.operation = "DELETE";
+    const auto files = std::move(other->snapshot()->files()).value();
+    for (const auto& file : files) {
+      if (file.partition_values.at("day") == "2024-01-01") removal.removes.push_back(file.path);
+    }
+    ASSERT_TRUE(commit(*other, removal).is_ok());
+  };
+  const auto done = compact(*table_, {}, hooks);
   ASSERT_TRUE(done.is_ok()) << done.status().to_line();
   EXPECT_EQ(done->given_up, 1);
   EXPECT_EQ(done->groups, 2);
@@ -236,13 +233,12 @@ TEST_F(CompactionTest, when_everything_was_removed_nothing_is_committed) {
   removal.operation = "DELETE";
   for (const auto& file : files_at(2)) removal.removes.push_back(file.path);
   bool is_first = true;
-  const auto done = compact(
-      *table_, {},
-      [&](const CompactionProgress&) {
-        if (!std::exchange(is_first, false)) return;
-        ASSERT_TRUE(commit(*other, removal).is_ok());
-      },
-      [] { return false; });
+  CompactionHooks hooks;
+  hooks.on_progress = [&](const CompactionProgress&) {
+    if (!std::exchange(is_first, false)) return;
+    ASSERT_TRUE(commit(*other, removal).is_ok());
+  };
+  const auto done = compact(*table_, {}, hooks);
   ASSERT_TRUE(done.is_ok()) << done.status().to_line();
   EXPECT_EQ(done->groups, 0);
   EXPECT_EQ(done->version, std::nullopt);
@@ -275,6 +271,52 @@ TEST_F(CompactionTest, appends_go_on_beside_it_and_no_row_is_lost) {
   EXPECT_GT(rounds, 0);
   EXPECT_EQ(rows_now(), "720|" + std::to_string(719 * 720 / 2) + "|2");
   EXPECT_EQ(files_at(table_->snapshot()->version().value).size(), 3U);
+}
+
+TEST_F(CompactionTest, other_files_are_brought_together_between_the_steps) {
+  for (int i = 0; i < 2; ++i) append_rows(i * 600'000, 600'000);
+  auto compactor = std::move(Compactor::open(1, 256LL << 20)).value();
+  std::optional<TableVersion> beside;
+  Status nested_again;
+  CompactionHooks hooks;
+  hooks.between_steps = [&] {
+    if (beside) return;
+    for (int i = 0; i < 3; ++i) append_rows(1'200'000 + i * 30, 30);
+    auto files = files_at(table_->snapshot()->version().value);
+    std::erase_if(files, [](const auto& file) { return recorded_rows(file) > 1000; });
+    CompactionHooks inner;
+    inner.between_steps = [&] {
+      if (nested_again.is_ok()) nested_again = compactor.run(*table_, table_->snapshot(), {}, 1, {}).status();
+    };
+    const auto done = compactor.run(*table_, table_->snapshot(), plan_compaction(files, {}), 1 << 20, inner);
+    ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+    EXPECT_EQ(done->removed_files, 9);
+    EXPECT_EQ(done->added_files, 3);
+    beside = done->version;
+  };
+  const auto done = compactor.run(*table_, table_->snapshot(), plan_compaction(files_at(2), {}), 1 << 30, hooks);
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+  EXPECT_EQ(done->removed_files, 6);
+  EXPECT_EQ(done->given_up, 0);
+  ASSERT_TRUE(beside.has_value());
+  EXPECT_LT(*beside, *done->version) << "it did not wait for the large ones";
+  EXPECT_EQ(nested_again.detail().id, "compaction.nested");
+  EXPECT_EQ(rows_now(), "1200090|" + std::to_string(1'200'089LL * 1'200'090 / 2) + "|2");
+  EXPECT_EQ(files_at(done->version->value).size(), 6U);
+}
+
+TEST_F(CompactionTest, a_stop_between_the_steps_leaves_no_half_of_a_file) {
+  for (int i = 0; i < 2; ++i) append_rows(i * 600'000, 600'000);
+  auto compactor = std::move(Compactor::open(1, 256LL << 20)).value();
+  int steps = 0;
+  CompactionHooks hooks;
+  hooks.should_stop = [&] { return steps >= 4; };
+  hooks.between_steps = [&] { ++steps; };
+  const auto done = compactor.run(*table_, table_->snapshot(), plan_compaction(files_at(2), {}), 1 << 30, hooks);
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+  EXPECT_EQ(steps, 4);
+  EXPECT_EQ(parquet_files(), 6U + static_cast<std::size_t>(done->added_files));
+  EXPECT_EQ(rows_now(), "1200000|" + std::to_string(1'199'999LL * 1'200'000 / 2) + "|2");
 }
 
 TEST_F(CompactionTest, files_that_hold_other_rows_than_the_log_says_are_not_compacted) {

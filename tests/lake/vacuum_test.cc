@@ -33,7 +33,7 @@ class VacuumTest : public RowsTest {
   }
 
   void compact_all() {
-    const auto done = compact(*table_, {}, nullptr, [] { return false; });
+    const auto done = compact(*table_, {}, {});
     ASSERT_TRUE(done.is_ok()) << done.status().to_line();
     ASSERT_GT(done->groups, 0);
   }

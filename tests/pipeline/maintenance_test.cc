@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "bronze/markers.h"
@@ -173,6 +175,105 @@ TEST(Maintenance, of_a_pipeline_is_one_process_s_and_passes_on_to_the_next) {
   EXPECT_TRUE(wait_for([&] { return second.status().is_keeper && second.status().rounds > 2; }));
   second.stop();
   EXPECT_LT(snapshot_of(config, config.bronze.table)->files().value().size(), files / 4);
+}
+
+// Adds a file of `rows` rows of day 1 that do not compress.
+void append_file(lake::Table& table, duck::Connection& connection, int rows) {
+  const auto written = duck::copy_to_parquet(
+      connection,
+      "SELECT (hash(random()) >> 1)::BIGINT AS id, TIMESTAMPTZ '2026-01-01 00:00:00+00' AS at, NULL::DECIMAL(12,2) AS "
+      "amount, NULL::VARCHAR AS name, 0 AS _partition, i AS _offset, '2026-01-01' AS day FROM range(" +
+          std::to_string(rows) + ") t(i)",
+      {table.directory(), {"day"}});
+  ASSERT_TRUE(written.is_ok()) << written.status().to_line();
+  lake::Commit commit;
+  commit.operation = "WRITE";
+  for (const auto& file : *written)
+    commit.adds.push_back(lake::add_file(file, table.directory(), table.snapshot()->schema(), 1));
+  const auto done =
+      table.commit([&](const lake::Snapshot&) -> Result<lake::Commit> { return commit; }, [] { return false; });
+  ASSERT_TRUE(done.is_ok()) << done.status().to_line();
+}
+
+std::size_t parquet_files(const std::string& directory) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    const auto path = entry.path().string();
+    count += path.ends_with(".parquet") && path.find("_delta_log") == std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+// A table with a large group to be brought together, slowly: more than a quarter of file_size.
+class BesideALargeGroup : public ::testing::Test {
+ protected:
+  BesideALargeGroup() {
+    config_.maintenance.enabled = false;
+    std::mt19937_64 random(4);
+    EXPECT_TRUE(run(config_, log_of(random, 1), {}).is_ok());
+    config_.maintenance.file_size = 8'000'000;
+    config_.maintenance.share = 0.1;
+    config_.maintenance.vacuum_interval = 1h;
+    table_ = std::move(lake_->open(config_.bronze.table)).value();
+    for (int i = 0; i < 4; ++i) append_file(*table_, connection_, 200'000);
+    for (const auto& file : files()) {
+      before_.insert(file.path);
+      if (file.bytes > 1'000'000) large_.insert(file.path);
+    }
+    EXPECT_EQ(large_.size(), 4U);
+    on_disk_ = parquet_files(table_->directory());
+  }
+
+  std::vector<lake::LiveFile> files() { return std::move(table_->refresh().value()->files()).value(); }
+
+  std::size_t large_left() {
+    std::size_t left = 0;
+    for (const auto& file : files()) left += large_.contains(file.path) ? 1 : 0;
+    return left;
+  }
+
+  static bool wait_for(const std::function<bool()>& condition) {
+    for (int i = 0; i < 12000 && !condition(); ++i) std::this_thread::sleep_for(5ms);
+    return condition();
+  }
+  bool is_being_written() {
+    return wait_for([&] { return parquet_files(table_->directory()) > on_disk_; });
+  }
+
+  const TemporaryLake directory_;
+  config::PipelineConfig config_ = kept(directory_.path());
+  duck::Database database_ = std::move(duck::Database::open({.threads = 1})).value();
+  duck::Connection connection_ = std::move(database_.connect()).value();
+  std::unique_ptr<lake::Lake> lake_ = std::move(lake::open_lake(config_.lake)).value();
+  std::unique_ptr<lake::Table> table_;
+  std::set<std::string> before_;
+  std::set<std::string> large_;  // of them
+  std::size_t on_disk_ = 0;
+};
+
+TEST_F(BesideALargeGroup, what_comes_meanwhile_is_brought_together) {
+  Maintenance maintenance({config_, Clock::system(), false, nullptr});
+  ASSERT_TRUE(is_being_written());
+  for (int i = 0; i < 4; ++i) append_file(*table_, connection_, 10);
+  ASSERT_TRUE(wait_for([&] { return maintenance.status().done.compactions > 0; }));
+  maintenance.stop();
+  EXPECT_EQ(maintenance.status().done.removed_files, 4);
+  EXPECT_EQ(large_left(), 4U) << "the large group was not done first";
+  EXPECT_EQ(parquet_files(table_->directory()), on_disk_ + 5) << "what was half written is gone";
+}
+
+TEST_F(BesideALargeGroup, what_fails_does_not_disturb_it) {
+  Maintenance maintenance({config_, Clock::system(), false, nullptr});
+  ASSERT_TRUE(is_being_written());
+  for (int i = 0; i < 4; ++i) append_file(*table_, connection_, 10);
+  for (const auto& file : files()) {
+    if (!before_.contains(file.path)) std::filesystem::resize_file(table_->directory() + "/" + file.path, 10);
+  }
+  ASSERT_TRUE(wait_for([&] { return !maintenance.status().problems.empty(); }));
+  EXPECT_EQ(maintenance.status().done.compactions, 0);
+  ASSERT_TRUE(wait_for([&] { return maintenance.status().done.compactions > 0; }));
+  maintenance.stop();
+  EXPECT_EQ(large_left(), 0U);
 }
 
 TEST(Maintenance, deletes_no_file_that_was_removed_a_moment_ago_or_that_a_view_may_read) {
