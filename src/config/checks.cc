@@ -49,6 +49,9 @@ bool consists_of(std::string_view text, std::string_view further) {
 
 std::string_view last_part(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+constexpr std::string_view kStoreCredentials =
+    "take it out; credentials come from the environment, a profile file or the machine's role: docs/object-stores.md";
+
 // "bronze/ventes_stream": parts that are names of directories and cannot leave the lake, or hide in it as Delta's do.
 bool is_table_name(std::string_view name) {
   for (std::string_view rest = name;;) {
@@ -131,6 +134,12 @@ class Checker {
     }
   }
 
+  // No bucket or container has such a name.
+  static bool may_hold_password(const std::string& scheme, const std::string& bucket) {
+    if (!scheme.starts_with("abfs")) return bucket.find_first_of(":@") != std::string::npos;
+    return bucket.substr(0, bucket.find('@')).find(':') != std::string::npos;
+  }
+
   void check_lake_url() {
     constexpr std::array<std::string_view, 6> kSchemes{"s3", "s3a", "az", "abfs", "abfss", "gs"};
     const auto after_scheme = config_.lake.find("://") + 3;
@@ -142,6 +151,10 @@ class Checker {
       add("lake.path", "config.invalid_value", scheme + ":// is no place for a lake", {},
           "give a directory, or s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, abfss://CONTAINER@ACCOUNT.HOST/PREFIX or "
           "gs://BUCKET/PREFIX");
+    } else if (may_hold_password(scheme, bucket)) {
+      add("lake.path", "config.secret_in_address", "lake.path has a user or password in it",
+          "where the lake is stands in messages, and stores take no credentials from it",
+          std::string(kStoreCredentials));
     } else if (bucket.empty()) {
       add("lake.path", "config.invalid_value", "lake.path names no bucket", {}, "write " + scheme + "://BUCKET/PREFIX");
     } else if (rest.find_first_of("?#") != std::string::npos) {
@@ -151,7 +164,10 @@ class Checker {
       add("lake.path", "config.invalid_value", "lake.path has an empty part", {}, "write one \"/\" between two names");
     }
     const std::string& endpoint = config_.storage.endpoint;
-    if (endpoint.starts_with("http://") && !config_.storage.allow_http) {
+    if (endpoint.find('@') != std::string::npos) {
+      add("storage.endpoint", "config.secret_in_address", "storage.endpoint has a user or password in it",
+          "addresses stand in messages, and stores take no credentials from them", std::string(kStoreCredentials));
+    } else if (endpoint.starts_with("http://") && !config_.storage.allow_http) {
       add("storage.endpoint", "config.invalid_value", "storage.endpoint is reached without TLS",
           "data and signatures could be read on the way",
           "write allow_http = true in [storage], or an https:// address");

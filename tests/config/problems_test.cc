@@ -193,6 +193,7 @@ TEST(Problems, of_a_lake_in_an_object_store_are_told_before_it_is_asked) {
   };
   EXPECT_EQ(what("s3://bucket/lake"), "");
   EXPECT_EQ(what("abfss://c@account.dfs.core.windows.net/lake/"), "");
+  EXPECT_EQ(what("abfss://c@127.0.0.1:10000/lake"), "");
   EXPECT_EQ(what("s3://"), "--set lake.path config.invalid_value: lake.path names no bucket");
   EXPECT_NE(what("s3://b/l?key=x").find("more than a bucket and a prefix"), std::string::npos);
   EXPECT_EQ(what("gs://b//l"), "--set lake.path config.invalid_value: lake.path has an empty part");
@@ -200,6 +201,20 @@ TEST(Problems, of_a_lake_in_an_object_store_are_told_before_it_is_asked) {
       problems_of(kMinimal, flags({{"lake.path", "s3://b"}, {"storage.endpoint", "http://127.0.0.1:1"}}));
   EXPECT_NE(plain.find("storage.endpoint is reached without TLS"), std::string::npos) << plain;
   EXPECT_EQ(problems_of(kMinimal, flags({{"storage.endpoint", "http://h"}, {"storage.allow_http", "true"}})), "");
+}
+
+TEST(Problems, of_passwords_in_addresses_of_stores_do_not_repeat_them) {
+  for (const std::string path :
+       {"s3://me:hunter2-Zq9@bucket/lake", "s3://me:hunter2-Zq/9@bucket/lake", "gs://hunter2-Zq9@bucket",
+        "az://me:hunter2-Zq9@c/l", "abfss://c:hunter2-Zq9@account.dfs.core.windows.net/lake"}) {
+    const auto text = problems_of(kMinimal, flags({{"lake.path", path}}));
+    EXPECT_NE(text.find("config.secret_in_address: lake.path has a user or password in it"), std::string::npos) << text;
+    EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
+  }
+  const auto text = problems_of(
+      kMinimal, flags({{"lake.path", "s3://b"}, {"storage.endpoint", "http://me:hunter2-Zq9@127.0.0.1:1"}}));
+  EXPECT_NE(text.find("config.secret_in_address: storage.endpoint has a user or password"), std::string::npos) << text;
+  EXPECT_EQ(text.find("hunter2"), std::string::npos) << text;
 }
 
 TEST(Problems, of_fields_stand_at_each_field) {
