@@ -108,9 +108,10 @@ struct Maintenance::Plan {
 
 // Files that are being brought together, and when to look at what has come meanwhile.
 struct Maintenance::Rewrite {
-  const Care* care;
+  const Care* care = nullptr;
   std::set<std::string> files;
   SteadyTime next_look;
+  std::map<const Care*, std::optional<TableVersion>> looked_at;
 };
 
 Maintenance::Maintenance(Parts parts)
@@ -276,13 +277,14 @@ Status Maintenance::compact(Care& care) {
   Plan plan;
   INLET_RETURN_IF_ERROR(paced([&] { return plan_for(care, plan); }));
   if (plan.groups.empty()) return Status::ok();
-  rewrite_ = std::make_unique<Rewrite>(&care, std::set<std::string>(), parts_.clock.steady_now() + config_.interval);
+  rewrite_ = std::make_unique<Rewrite>();
+  rewrite_->care = &care;
+  rewrite_->next_look = parts_.clock.steady_now() + config_.interval;
   for (const auto& group : plan.groups) {
     for (const auto& file : group.files) rewrite_->files.insert(file.path);
   }
   const Status status = bring_together(care, std::move(plan), [this] { look_beside(); });
   rewrite_.reset();
-  for (auto& [name, each] : cares_) each.looked_at.reset();  // what was too large beside it is looked for again
   return status;
 }
 
@@ -307,9 +309,11 @@ Status Maintenance::plan_for(Care& care, Plan& plan) {
   INLET_ASSIGN_OR_RETURN(plan.snapshot, care.table->refresh());
   const auto now = parts_.clock.steady_now();
   const bool looks_for_quiet = !rewrite_ && now >= care.next_quiet_look;
-  if (care.looked_at == plan.snapshot->version() && !looks_for_quiet) return Status::ok();
+  // What is too large beside a rewrite is looked for again when that is done.
+  auto& looked_at = rewrite_ ? rewrite_->looked_at[&care] : care.looked_at;
+  if (looked_at == plan.snapshot->version() && !looks_for_quiet) return Status::ok();
   INLET_ASSIGN_OR_RETURN(auto files, plan.snapshot->files());
-  care.looked_at = plan.snapshot->version();
+  looked_at = plan.snapshot->version();
   if (rewrite_ && rewrite_->care == &care)
     std::erase_if(files, [this](const auto& file) { return rewrite_->files.contains(file.path); });
   lake::TierOptions tiers;
