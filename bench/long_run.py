@@ -9,7 +9,8 @@ goal, met or missed. The snapshot is loaded with the run and the reader stopped 
 left of two cores beside a writer. Time is compressed: 30 commits come in a second where a pipeline's `batch_interval` makes
 four (--rate 0: as many as can be), the tables are looked at, vacuumed and their logs cleaned 25 times as often, what was
 removed is kept that much shorter, and the share of a core that maintenance may take is lifted: `cpu` says what it took.
-"Growth" is the median of the last quarter over that of the second one.
+"Growth" is the median of the last quarter over that of the second one. RSS is looked at ten times a second: its median since
+the line before and its most, since a large group that is being written takes some 100 MB for some seconds.
 """
 import argparse
 import json
@@ -151,22 +152,23 @@ def main():
         time.sleep(0.02)
     reader = Reader(lake / BRONZE)
     reader.start()
-    print(f"{'seconds':>8} {'version':>8} {'files':>6} {'log files':>10} {'log KB':>8} {'load ms':>8} {'views: files':>13} {'views: log':>11} {'RSS MB':>7}", flush=True)
+    print(f"{'seconds':>8} {'version':>8} {'files':>6} {'log files':>10} {'log KB':>8} {'load ms':>8} {'views: files':>13} {'views: log':>11} {'RSS MB':>7} {'most':>5}", flush=True)
     curve = []
     views = sorted(p.parent for p in lake.glob("silver/*/_delta_log")) or []
     step = max(1, arguments.commits // 20)
     next_at = step
+    resident = []
     while process.poll() is None:
+        try:
+            resident.append(rss_mb(process.pid))
+        except (FileNotFoundError, ProcessLookupError):
+            break
         version = deltalake.DeltaTable(str(lake / BRONZE)).version()
         if version < next_at:
             time.sleep(0.1)
             continue
         next_at = version + step
         views = sorted(p.parent for p in lake.glob("silver/*/_delta_log"))
-        try:
-            rss = rss_mb(process.pid)
-        except (FileNotFoundError, ProcessLookupError):
-            break
         with reader.reading:
             process.send_signal(signal.SIGSTOP)
             try:
@@ -185,11 +187,13 @@ def main():
             "load_ms": loaded_ms,
             "view_files": sum(len(live_files(lake, v.relative_to(lake))) for v in views),
             "view_log_files": sum(log_of(lake, v.relative_to(lake))[0] for v in views),
-            "rss_mb": rss,
+            "rss_mb": statistics.median(resident),
+            "rss_mb_most": max(resident),
         }
+        resident = []
         curve.append(point)
         print(f"{point['seconds']:>8.1f} {version:>8} {point['files']:>6} {log_files:>10} {log_bytes / 1000:>8.0f} {point['load_ms']:>8.1f}"
-              f" {point['view_files']:>13} {point['view_log_files']:>11} {rss:>7.0f}", flush=True)
+              f" {point['view_files']:>13} {point['view_log_files']:>11} {point['rss_mb']:>7.0f} {point['rss_mb_most']:>5.0f}", flush=True)
     drain.join(30)
     reader.stopping.set()
     reader.join(60)
@@ -226,6 +230,7 @@ def main():
         "views_differ": (verified.returncode, "<=", 0),
     }
     detail = {"query_ratio": f"   {there:.1f} ms against {fresh:.1f} ms",
+              "rss_growth": f"   most {max(p['rss_mb_most'] for p in curve):.0f} MB",
               "files_growth": f"   most {max(p['files'] for p in curve)}",
               "log_files_growth": f"   most {max(p['log_files'] for p in curve)}",
               "snapshot_load_ms": f"   the median of {len(loads)}; most {max(loads):.1f} ms"}
