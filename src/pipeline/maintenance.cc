@@ -292,8 +292,11 @@ Status Maintenance::compact(Care& care) {
 void Maintenance::look_beside() {
   if (parts_.clock.steady_now() < rewrite_->next_look) return;
   rest();
+  const auto began = parts_.clock.steady_now();
   look_at_all(false);
-  rewrite_->next_look = parts_.clock.steady_now() + config_.interval;
+  // However long that took, the rewrite goes on at half of the pace at least.
+  const auto now = parts_.clock.steady_now();
+  rewrite_->next_look = now + std::max<nanoseconds>(config_.interval, now - began);
 }
 
 Status Maintenance::compact_beside(Care& care) {
