@@ -1,5 +1,5 @@
 //! Checkpoints: the kernel replays the log, this writes what it yields, durably and never torn, and beside it the
-//! version's checksum file.
+//! version's checksum file, which has the checkpoint's digest; and holds one that was read against that.
 //! Source: Delta protocol, "Checkpoints" and "Last Checkpoint File".
 
 use std::collections::BTreeMap;
@@ -12,12 +12,13 @@ use delta_kernel::arrow::datatypes::SchemaRef;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
 use delta_kernel::parquet::arrow::ArrowWriter;
 use delta_kernel::parquet::basic::Compression;
+use delta_kernel::parquet::file::metadata::KeyValue;
 use delta_kernel::parquet::file::properties::WriterProperties;
 use delta_kernel::parquet::file::reader::{FileReader as _, SerializedFileReader};
-use delta_kernel::{Engine, SnapshotRef};
+use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use serde::Serialize;
 
-use crate::checksum_file::Totals;
+use crate::checksum_file::{self, Totals};
 use crate::digest;
 use crate::error::{Result, ShimError};
 use crate::fault;
@@ -34,6 +35,9 @@ struct LastCheckpoint {
     /// Source: Delta protocol, "Last Checkpoint File Schema": "additional metadata about the last checkpoint".
     tags: BTreeMap<&'static str, String>,
 }
+
+/// In the key-value metadata of our checkpoints: a writer that puts its own in the place of one leaves none.
+const OURS: &str = "inlet.writer";
 
 /// Writes the checkpoint of `snapshot` unless one stands there, points `_last_checkpoint` at it, and writes its checksum
 /// file.
@@ -75,7 +79,8 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) ->
     let file = writer.into_inner().map_err(delta_kernel::KernelError::from)?;
     file.sync_all().map_err(|e| failed("fsync", e))?;
     let bytes = read_back(&temporary.path, rows)?;
-    let digest = digest::of_file(&temporary.path)?;
+    let digest = digest::of_file(&temporary.path)?
+        .ok_or_else(|| ShimError::internal(format!("{} is gone", temporary.path.display())))?;
 
     if !log.place(temporary, &name)? {
         return Ok(()); // Another process was faster; its checkpoint says the same.
@@ -87,18 +92,21 @@ pub fn write(snapshot: &SnapshotRef, engine: &dyn Engine, log: &dyn LogStore) ->
         size: state.actions_count(),
         size_in_bytes: bytes,
         num_of_add_files: state.add_actions_count(),
-        tags: digest.map(|digest| (digest::TAG, digest)).into_iter().collect(),
+        tags: BTreeMap::from([(digest::TAG, digest.clone())]),
     };
     if log.last_checkpoint_version().is_none_or(|newest| newest < version) {
         let text = serde_json::to_vec(&hint).map_err(|e| ShimError::internal(e.to_string()))?;
         log.replace(LAST_CHECKPOINT, &text)?;
     }
-    totals.write(version, log)?;
+    totals.write(version, &digest, log)?;
     fault::pass(c"lake.after_checkpoint").map_err(|e| failed("write", e))
 }
 
 fn start(file: File, schema: SchemaRef) -> Result<ArrowWriter<File>> {
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_key_value_metadata(Some(vec![KeyValue::new(OURS.to_string(), "delta_shim".to_string())]))
+        .build();
     Ok(ArrowWriter::try_new(file, schema, Some(properties)).map_err(delta_kernel::KernelError::from)?)
 }
 
@@ -116,4 +124,41 @@ fn read_back(path: &Path, rows: usize) -> Result<u64> {
         )));
     }
     Ok(bytes)
+}
+
+/// The version whose checkpoint the kernel read for `snapshot`; None: it read none, or none as we write them.
+pub fn below(snapshot: &Snapshot) -> Option<u64> {
+    match snapshot.log_segment().listed.checkpoint_parts.as_slice() {
+        [only] if only.filename == log_files::checkpoint_name(only.version) => Some(only.version),
+        _ => None,
+    }
+}
+
+/// Corruption: the checkpoint of `version` is not what we wrote, says the digest that we left. Another writer's is
+/// believed, also in the place of ours.
+pub fn check(version: u64, log: &dyn LogStore) -> Result<()> {
+    let (expected, by) = match checksum_file::checkpoint_digest(version, log)? {
+        Some(digest) => (digest, log_files::checksum_name(version)),
+        None => match log.last_checkpoint() {
+            Some((newest, Some(digest))) if newest == version => (digest, LAST_CHECKPOINT.to_string()),
+            _ => return Ok(()),
+        },
+    };
+    let name = log_files::checkpoint_name(version);
+    if log.digest(&name)?.is_none_or(|found| found == expected) {
+        return Ok(());
+    }
+    match log.read(&name)? {
+        Some(content) if !is_anothers(&content.bytes) => Err(ShimError::corruption(format!(
+            "the checkpoint {} is damaged: it is not what was written, says its digest in {}",
+            log.place_of(&name),
+            log.place_of(&by)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A whole Parquet file without our mark.
+fn is_anothers(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"PAR1") && !bytes.windows(OURS.len()).any(|w| w == OURS.as_bytes())
 }

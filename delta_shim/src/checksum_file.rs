@@ -3,8 +3,9 @@
 //! Source: Delta protocol, "Version Checksum File".
 //!
 //! The kernel takes the table's metadata and protocol from the newest one instead of from the log, so none is believed
-//! before its digest was looked at, or, without one, before it was held against the log. Other readers skip the digest
-//! as a field that they do not know; for their sake no transactions are in it, which a changed digit would move.
+//! before its digest was looked at, or, without one, before it was held against the log. It has the checkpoint's digest
+//! as well. Other readers skip digests as fields that they do not know; for their sake no transactions are in it, which
+//! a changed digit would move.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -18,7 +19,7 @@ use delta_kernel::engine_data::{GetData, RowVisitor};
 use delta_kernel::expressions::ColumnName;
 use delta_kernel::schema::DataType;
 use delta_kernel::table_features::TableFeature;
-use delta_kernel::{Engine, EngineData, KernelResult, Snapshot, SnapshotRef};
+use delta_kernel::{Engine, EngineData, KernelResult, Snapshot};
 use serde::Serialize;
 
 use crate::digest::{self, Seal};
@@ -97,6 +98,7 @@ pub struct Totals {
 struct VersionChecksum<'a> {
     /// The first field: where `digest` looks for it.
     inlet_digest: &'static str,
+    inlet_checkpoint: &'a str,
     table_size_bytes: i64,
     num_files: i64,
     num_metadata: i64,
@@ -121,8 +123,9 @@ impl Totals {
         self.described.look_at(&ArrowEngineData::new(rows.clone()))
     }
 
-    /// Writes the checksum file of `version` unless one stands there: one that does is never replaced.
-    pub fn write(&self, version: u64, log: &dyn LogStore) -> Result<()> {
+    /// Writes the checksum file of `version`, which has a checkpoint of that digest. Another writer's that stands there
+    /// stays; one of ours is about a checkpoint that was taken away.
+    pub fn write(&self, version: u64, checkpoint: &str, log: &dyn LogStore) -> Result<()> {
         let (Some(metadata), Some(protocol)) = (&self.described.metadata, &self.described.protocol) else {
             return Err(ShimError::internal(format!(
                 "the checkpoint of version {version} has no metaData or no protocol"
@@ -130,6 +133,7 @@ impl Totals {
         };
         let mut text = serde_json::to_vec(&VersionChecksum {
             inlet_digest: digest::PLACEHOLDER,
+            inlet_checkpoint: checkpoint,
             table_size_bytes: self.bytes,
             num_files: self.files,
             num_metadata: 1,
@@ -145,8 +149,33 @@ impl Totals {
             .and_then(|()| file.write_all(&text))
             .and_then(|()| file.sync_all())
             .map_err(|e| ShimError::io(format_args!("write {}", log.place_of(&name)), &e))?;
-        log.place(temporary, &name)?;
+        if !log.place(temporary, &name)? && seal_of(&name, log)? != Seal::Absent {
+            log.replace(&name, &text)?;
+        }
         Ok(())
+    }
+}
+
+/// Absent: no such file, too.
+fn seal_of(name: &str, log: &dyn LogStore) -> Result<Seal> {
+    let content = log.read(name)?;
+    Ok(content.map_or(Seal::Absent, |content| digest::seal_of(&content.bytes)))
+}
+
+/// The digest of the checkpoint of `version`; None: it was left by no checksum file of ours.
+pub fn checkpoint_digest(version: u64, log: &dyn LogStore) -> Result<Option<String>> {
+    let name = log_files::checksum_name(version);
+    let Some(content) = log.read(&name)? else {
+        return Ok(None);
+    };
+    match digest::seal_of(&content.bytes) {
+        Seal::Absent => Ok(None),
+        Seal::Broken => Err(broken(&log.place_of(&name))),
+        Seal::Whole => {
+            let text: serde_json::Value =
+                serde_json::from_slice(&content.bytes).map_err(|e| damaged(&log.place_of(&name), &e.to_string()))?;
+            Ok(text.get("inletCheckpoint").and_then(|d| d.as_str()).map(str::to_string))
+        }
     }
 }
 
@@ -158,38 +187,18 @@ fn broken(place: &str) -> ShimError {
     damaged(place, "it is not what was written, says its digest")
 }
 
-/// What the kernel made of `version` (None: the newest), once it is sure that it did not take the table's metadata and
-/// protocol from a damaged file. Corruption: the checksum file is not what was written, or another writer's that says
-/// something else than the log.
-pub fn believed(
-    built: KernelResult<SnapshotRef>,
-    version: Option<u64>,
-    log: &dyn LogStore,
-    engine: &dyn Engine,
-) -> Result<SnapshotRef> {
-    match built {
-        Ok(snapshot) => {
-            check(&snapshot, log, engine)?;
-            Ok(snapshot)
-        }
-        Err(e) => {
-            // It may have stumbled over such a file, and does not say over which.
-            check_newest(version, log)?;
-            Err(e.into())
-        }
-    }
-}
-
-fn check(snapshot: &Snapshot, log: &dyn LogStore, engine: &dyn Engine) -> Result<()> {
+/// Once it is sure that the kernel did not take the table's metadata and protocol from a damaged file. Corruption: the
+/// checksum file is not what was written, or another writer's that says something else than the log.
+pub fn check(snapshot: &Snapshot, log: &dyn LogStore, engine: &dyn Engine) -> Result<()> {
     let Some(file) = &snapshot.log_segment().listed.latest_crc_file else {
         return Ok(());
     };
     let place = log.place_of(&file.filename);
     // One that is gone again may have been read by the kernel.
-    match log.read(&file.filename)?.map(|content| digest::seal_of(&content.bytes)) {
-        Some(Seal::Whole) => return Ok(()),
-        Some(Seal::Broken) => return Err(broken(&place)),
-        Some(Seal::Absent) | None => {}
+    match seal_of(&file.filename, log)? {
+        Seal::Whole => return Ok(()),
+        Seal::Broken => return Err(broken(&place)),
+        Seal::Absent => {}
     }
     let taken = snapshot.table_configuration();
     let Described { metadata, protocol } = Described::by_log(snapshot, engine)?;
@@ -202,8 +211,8 @@ fn check(snapshot: &Snapshot, log: &dyn LogStore, engine: &dyn Engine) -> Result
     Ok(())
 }
 
-/// By its digest alone.
-fn check_newest(version: Option<u64>, log: &dyn LogStore) -> Result<()> {
+/// As `check`, by its digest alone, of the newest one up to `version`, for when the kernel made no snapshot.
+pub fn check_newest(version: Option<u64>, log: &dyn LogStore) -> Result<()> {
     let names = log.names()?.unwrap_or_default();
     let of_versions = names
         .iter()
@@ -213,9 +222,9 @@ fn check_newest(version: Option<u64>, log: &dyn LogStore) -> Result<()> {
     let Some(name) = of_versions.max().map(log_files::checksum_name) else {
         return Ok(());
     };
-    match log.read(&name)?.map(|content| digest::seal_of(&content.bytes)) {
-        Some(Seal::Broken) => Err(broken(&log.place_of(&name))),
-        _ => Ok(()),
+    match seal_of(&name, log)? {
+        Seal::Broken => Err(broken(&log.place_of(&name))),
+        Seal::Whole | Seal::Absent => Ok(()),
     }
 }
 

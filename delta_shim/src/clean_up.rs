@@ -7,12 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
-use delta_kernel::{Engine, Snapshot, SnapshotRef};
+use delta_kernel::{Engine, SnapshotRef};
 use serde::Serialize;
-use url::Url;
 
 use crate::actions::{self, DataFile};
-use crate::checksum_file;
 use crate::error::{Result, ShimError};
 use crate::fault;
 use crate::live_files;
@@ -50,11 +48,6 @@ struct Contents {
     transactions: HashMap<String, i64>,
 }
 
-fn load(url: &Url, log: &dyn LogStore, version: u64, engine: &dyn Engine) -> Result<SnapshotRef> {
-    let built = Snapshot::builder_for(url.as_str()).at_version(version).build(engine);
-    checksum_file::believed(built, Some(version), log, engine)
-}
-
 fn contents(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<Contents> {
     let files = live_files::live_files(snapshot, engine)?;
     Ok(Contents {
@@ -73,15 +66,21 @@ fn comparable(files: &Files) -> Vec<Comparable<'_>> {
         .collect()
 }
 
-/// Reads the checkpoint of `version` whole and holds it against the version before it and the commit.
-pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &dyn Engine) -> Result<()> {
+/// Reads the checkpoint of `version` whole and holds it against the version before it and the commit. `load` makes a
+/// snapshot from the log alone.
+pub fn verify_checkpoint(
+    version: u64,
+    log: &dyn LogStore,
+    engine: &dyn Engine,
+    load: impl Fn(u64) -> Result<SnapshotRef>,
+) -> Result<()> {
     let wrong = |what: &str| {
         ShimError::corruption(format!(
             "the checkpoint of version {version} in {} {what}; nothing behind it is removed",
             log.place_of("")
         ))
     };
-    let snapshot = load(url, log, version, engine)?;
+    let snapshot = load(version)?;
     if !snapshot.log_segment().listed.ascending_commit_files.is_empty() {
         return Err(wrong("is not what readers begin with"));
     }
@@ -94,7 +93,7 @@ pub fn verify_checkpoint(url: &Url, log: &dyn LogStore, version: u64, engine: &d
     let name = log.place_of(&name);
     let summary = actions::parse_commit(&name, &bytes)?;
     let (added, removed) = actions::parse_files(&name, &bytes)?;
-    let mut expected = contents(&load(url, log, version - 1, engine)?, engine)?;
+    let mut expected = contents(&load(version - 1)?, engine)?;
     for path in removed {
         expected.files.remove(&path);
     }

@@ -58,7 +58,7 @@ impl dyn LogStore + '_ {
 
     /// Version that `_last_checkpoint` names, and the digest of the checkpoint if it tells one. It is a hint: absent,
     /// damaged and unreadable are all None.
-    fn last_checkpoint(&self) -> Option<(u64, Option<String>)> {
+    pub fn last_checkpoint(&self) -> Option<(u64, Option<String>)> {
         let content = self.read(LAST_CHECKPOINT).ok()??;
         let document: serde_json::Value = serde_json::from_slice(&content.bytes).ok()?;
         let digest = document.get("tags").and_then(|tags| tags.get(digest::TAG)?.as_str());
@@ -67,22 +67,6 @@ impl dyn LogStore + '_ {
 
     pub fn last_checkpoint_version(&self) -> Option<u64> {
         Some(self.last_checkpoint()?.0)
-    }
-
-    /// Corruption: the newest checkpoint is not what was written, says the digest beside it.
-    pub fn check_last_checkpoint(&self) -> Result<()> {
-        let Some((version, Some(expected))) = self.last_checkpoint() else {
-            return Ok(());
-        };
-        let name = log_files::checkpoint_name(version);
-        match self.digest(&name)? {
-            Some(found) if found != expected => Err(ShimError::corruption(format!(
-                "the checkpoint {} is damaged: it is not what was written, says its digest in {}",
-                self.place_of(&name),
-                self.place_of(LAST_CHECKPOINT)
-            ))),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::digest;
 use crate::engine;
 use crate::error::{Class, Result, ShimError};
 use crate::live_files;
-use crate::log_files::{self, Identity, Put};
+use crate::log_files::{self, Identity, Listing, Put};
 use crate::log_store::{self, Content, LocalLog, LogStore};
 use crate::protocol;
 use crate::store::Store;
@@ -107,6 +107,8 @@ pub struct Location {
     url: Url,
     log: Arc<dyn LogStore>,
     engine: Arc<dyn Engine>,
+    /// The version whose checkpoint was found whole last: one that is read again and again is looked at once.
+    whole_checkpoint: Arc<Mutex<Option<u64>>>,
 }
 
 impl Location {
@@ -119,6 +121,7 @@ impl Location {
             url,
             log: Arc::new(LocalLog::new(log_of(directory))),
             engine: engine::local(),
+            whole_checkpoint: Arc::default(),
         })
     }
 
@@ -131,16 +134,51 @@ impl Location {
             log: Arc::new(store.log_of(name, directory)?),
             engine: store.engine(),
             url,
+            whole_checkpoint: Arc::default(),
         })
     }
 
+    /// What the kernel made of `version` (None: the newest), once it is sure that no damaged file went into it.
     fn believed(&self, built: KernelResult<SnapshotRef>, version: Option<u64>) -> Result<SnapshotRef> {
-        checksum_file::believed(built, version, self.log.as_ref(), self.engine.as_ref())
+        let log = self.log.as_ref();
+        match built {
+            Ok(snapshot) => {
+                checksum_file::check(&snapshot, log, self.engine.as_ref())?;
+                self.check_checkpoint(checkpoint::below(&snapshot))?;
+                Ok(snapshot)
+            }
+            Err(e) => {
+                // It may have stumbled over such a file, and does not say over which.
+                checksum_file::check_newest(version, log)?;
+                Err(e.into())
+            }
+        }
+    }
+
+    fn check_checkpoint(&self, found: Option<u64>) -> Result<()> {
+        let mut whole = lock(&self.whole_checkpoint);
+        let Some(found) = found.filter(|found| *whole != Some(*found)) else {
+            return Ok(());
+        };
+        checkpoint::check(found, self.log.as_ref())?;
+        *whole = Some(found);
+        Ok(())
+    }
+
+    /// From checkpoint and log; None: the newest version of `listing`.
+    fn snapshot_from(&self, listing: &Listing, version: Option<u64>) -> Result<SnapshotRef> {
+        // Before the kernel: a damaged one may be more than it bears.
+        let is_read = |found: &&u64| version.is_none_or(|version| **found <= version);
+        self.check_checkpoint(listing.checkpoints.iter().rev().find(is_read).copied())?;
+        let mut builder = Snapshot::builder_for(self.url.as_str());
+        if let Some(version) = version {
+            builder = builder.at_version(version);
+        }
+        self.believed(builder.build(self.engine.as_ref()), version)
     }
 
     fn snapshot_at(&self, version: u64) -> Result<SnapshotRef> {
-        let builder = Snapshot::builder_for(self.url.as_str()).at_version(version);
-        self.believed(builder.build(self.engine.as_ref()), Some(version))
+        self.snapshot_from(&self.log.list()?.unwrap_or_default(), Some(version))
     }
 }
 
@@ -239,16 +277,13 @@ impl Replayer {
 fn load(at: &Location) -> Result<(SnapshotRef, State)> {
     let (log, engine) = (at.log.as_ref(), at.engine.as_ref());
     let mut read = Commits::new(log);
-    match log.list()? {
-        Some(listing) if !listing.is_empty() => {
-            // Before the kernel: it takes an empty commit file for a commit of nothing.
-            let replayed = listing.commits.iter().copied();
-            read.look_at(replayed.filter(|v| listing.newest_checkpoint.is_none_or(|c| *v > c)))?;
-        }
-        _ => return Err(log_store::not_a_table(&at.place)),
-    }
-    log.check_last_checkpoint()?;
-    let snapshot = at.believed(Snapshot::builder_for(at.url.as_str()).build(engine), None)?;
+    let Some(listing) = log.list()?.filter(|listing| !listing.is_empty()) else {
+        return Err(log_store::not_a_table(&at.place));
+    };
+    // Before the kernel: it takes an empty commit file for a commit of nothing.
+    let replayed = listing.commits.iter().copied();
+    read.look_at(replayed.filter(|v| listing.newest_checkpoint.is_none_or(|c| *v > c)))?;
+    let snapshot = at.snapshot_from(&listing, None)?;
     // And again for what the kernel really replays: it may have passed over a checkpoint that is not whole, and there
     // may be newer commits.
     let replayed = &snapshot.log_segment().listed.ascending_commit_files;
@@ -743,7 +778,7 @@ impl Table {
     /// committed before `expired_before` (milliseconds), and before `keep_from`. Which of them go is decided by where a
     /// checkpoint stands; one is written where none is near.
     pub fn clean_log(&self, expired_before: i64, keep_from: u64, dry_run: bool) -> Result<CleanedLog> {
-        let (log, url, engine) = (self.log(), &self.at().url, self.at().engine.as_ref());
+        let (log, engine) = (self.log(), self.at().engine.as_ref());
         let entries = log.entries()?.ok_or_else(|| log_store::not_a_table(&self.at().place))?;
         let listing = log_files::listing_of(entries.iter().map(|e| e.name.as_str()));
         let (oldest, _) = listing
@@ -769,7 +804,7 @@ impl Table {
             return Ok(nothing);
         }
         if !dry_run {
-            clean_up::verify_checkpoint(url, log, checkpoint, engine)?;
+            clean_up::verify_checkpoint(checkpoint, log, engine, |version| self.at().snapshot_at(version))?;
         }
         clean_up::remove_before(log, &entries, checkpoint, dry_run)
     }
@@ -944,30 +979,89 @@ mod tests {
         assert_eq!(digests(open(dir.path()).unwrap().files(11).unwrap()), noted);
     }
 
+    /// `read` with every so many bytes of the checkpoint of version 10 flipped, in turn: it tells of the checkpoint by its
+    /// name. Where our mark in it is hit, it counts as another writer's and says what it said.
+    fn tells_of_a_flipped_byte<T: PartialEq + std::fmt::Debug>(dir: &TestDirectory, read: impl Fn() -> Result<T>) {
+        let path = log_of(dir.path()).join(log_files::checkpoint_name(10));
+        let whole = fs::read(&path).unwrap();
+        let expected = read().unwrap();
+        let mut told = 0;
+        let places: Vec<usize> = (0..whole.len()).step_by(97).collect();
+        for at in &places {
+            let mut bytes = whole.clone();
+            bytes[*at] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            match read() {
+                Ok(found) => assert_eq!(found, expected),
+                Err(error) => {
+                    assert_eq!(error.class, Class::Corruption);
+                    let name = "00000000000000000010.checkpoint.parquet";
+                    assert!(error.message.contains(name), "{}", error.message);
+                    told += 1;
+                }
+            }
+        }
+        assert!(told + 1 >= places.len() && told > 20, "{told} of {}", places.len());
+        fs::write(&path, whole).unwrap();
+        assert_eq!(read().unwrap(), expected);
+    }
+
     #[test]
     fn a_damaged_checkpoint_is_corruption_and_named() {
         let dir = TestDirectory::new();
-        let table = new_table(&dir);
-        for i in 0..11_u64 {
-            committed(table.commit(i, &marker(&format!("t{i}"), "app", i64::try_from(i).unwrap())));
-        }
-        drop(table);
-        let path = dir.path().join("_delta_log").join(log_files::checkpoint_name(10));
-        let whole = fs::read(&path).unwrap();
-        for at in (0..whole.len()).step_by(97) {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 1;
-            fs::write(&path, bytes).unwrap();
-            let error = open(dir.path()).err().unwrap();
-            assert_eq!(error.class, Class::Corruption);
-            assert!(
-                error.message.contains("00000000000000000010.checkpoint.parquet"),
-                "{}",
-                error.message
-            );
-        }
-        fs::write(&path, whole).unwrap();
+        drop(aged_table(&dir, 11));
+        let read = || Ok(open(dir.path())?.state());
+        tells_of_a_flipped_byte(&dir, read);
+        // As when the process ended between the checkpoint and its checksum file.
+        fs::remove_file(checksum_path(&dir, 10)).unwrap();
+        tells_of_a_flipped_byte(&dir, read);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_told_by_the_old_versions_that_begin_with_it() {
+        let dir = TestDirectory::new();
+        drop(aged_table(&dir, 24));
+        tells_of_a_flipped_byte(&dir, || {
+            let table = open(dir.path())?;
+            Ok((table.state_at(12)?, by_path(table.files(12)?)))
+        });
+    }
+
+    #[test]
+    fn another_writer_s_checkpoint_is_believed_in_the_place_of_ours() {
+        let dir = TestDirectory::new();
+        drop(aged_table(&dir, 11));
+        let path = log_of(dir.path()).join(log_files::checkpoint_name(10));
+        let ours = fs::read(&path).unwrap();
+        let mark = b"inlet.writer";
+        let at = ours.windows(mark.len()).position(|w| w == mark).unwrap();
+        let mut theirs = ours.clone();
+        theirs[at..at + 5].copy_from_slice(b"delta");
+        fs::write(&path, theirs).unwrap();
         assert_eq!(open(dir.path()).unwrap().state().transactions["app"], 10);
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_taken_away_is_written_anew_with_its_digest() {
+        let dir = TestDirectory::new();
+        let table = aged_table(&dir, 11);
+        fs::remove_file(log_of(dir.path()).join(log_files::checkpoint_name(10))).unwrap();
+        fs::remove_file(log_of(dir.path()).join("_last_checkpoint")).unwrap();
+        // It had other bytes: the rows of a checkpoint have no order.
+        let path = checksum_path(&dir, 10);
+        let text = fs::read_to_string(&path).unwrap();
+        let digest = |name: &str| json(&path)[name].as_str().unwrap().to_string();
+        let text = text
+            .replace(&digest("inletCheckpoint"), "xxh64:0123456789abcdef")
+            .replace(&digest("inletDigest"), digest::PLACEHOLDER);
+        let mut sealed = text.into_bytes();
+        digest::seal(&mut sealed).unwrap();
+        fs::write(&path, sealed).unwrap();
+        let snapshot = table.at().snapshot_at(10).unwrap();
+        checkpoint::write(&snapshot, table.at().engine.as_ref(), table.log()).unwrap();
+        assert_ne!(digest("inletCheckpoint"), "xxh64:0123456789abcdef");
+        assert_eq!(open(dir.path()).unwrap().state().transactions["app"], 10);
+        tells_of_a_flipped_byte(&dir, || Ok(open(dir.path())?.state()));
     }
 
     #[test]
@@ -1417,6 +1511,11 @@ mod tests {
         assert_eq!(open(dir.path()).err().unwrap().class, Class::Unsupported);
     }
 
+    fn by_path(mut files: Vec<DataFile>) -> Vec<DataFile> {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files
+    }
+
     fn aged_table(dir: &TestDirectory, versions: u64) -> Table {
         let table = new_table(dir);
         for i in 0..versions {
@@ -1486,12 +1585,8 @@ mod tests {
         assert_eq!(table.clean_log(future, u64::MAX, false).unwrap().oldest, 30);
         let table = open(dir.path()).unwrap();
         assert_eq!(table.versions(), Ok((30, 35)));
-        let sorted = |mut files: Vec<DataFile>| {
-            files.sort_by(|a, b| a.path.cmp(&b.path));
-            files
-        };
-        assert_eq!(sorted(table.files(35).unwrap()), sorted(files));
-        assert_eq!(sorted(table.files(30).unwrap()), sorted(at_30));
+        assert_eq!(by_path(table.files(35).unwrap()), by_path(files));
+        assert_eq!(by_path(table.files(30).unwrap()), by_path(at_30));
         assert_eq!(table.state().transactions["app"], 34);
         assert_eq!(table.tombstones(35).unwrap().len(), tombstones.len());
     }

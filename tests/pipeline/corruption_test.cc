@@ -1,5 +1,5 @@
-// One file of a lake damaged at random, a thousand times: a query, a verification and a restart of the views tell of
-// it, or say exactly what they said before. Never other rows.
+// One file of a lake damaged at random, a thousand times: a query, one of an old version, a verification and a restart
+// of the views tell of it, or say exactly what they said before. Never other rows.
 //
 // Damage: a flipped bit, a changed byte, a changed digit, a cut, a stretch of zeros; in data files, commits,
 // checkpoints, `_last_checkpoint`, checksum files, ours and another writer's, saved states and their manifest.
@@ -128,6 +128,9 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
     write_checksum_file("silver/countries");
     bronze_ = lake_->open("bronze/sales").value();
     before_[0] = shown(root_)[0];
+    for (std::int64_t version = 0; version <= lake_->open("bronze/sales").value()->snapshot()->version().value;
+         ++version)
+      bronze_at_.push_back(shown(root_, "bronze/sales/", bronze_at(version))[0]);
     const auto copy = copy_of_lake();
     EXPECT_EQ(restart(copy).to_line(), Status::ok().to_line());
     after_ = shown(copy);
@@ -183,12 +186,18 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
 
   static constexpr std::array kTables{"bronze.sales", "silver.days", "silver.countries"};
 
+  static query::TimeTravel bronze_at(std::int64_t version) {
+    query::TimeTravel at;
+    at.tables.emplace("bronze/sales", TableVersion{version});
+    return at;
+  }
+
   // What the tables hold, in few letters; or the error. "" for those that no file of is at `only`, if there is one.
-  static std::vector<std::string> shown(const fs::path& root, const fs::path& only = {}) {
+  static std::vector<std::string> shown(const fs::path& root, const fs::path& only = {}, query::TimeTravel at = {}) {
     std::vector<std::string> all;
     const auto lake = lake::open_lake(root.string());
     if (!lake.is_ok()) return std::vector<std::string>(kTables.size(), "error " + lake.status().to_line());
-    auto session = query::QuerySession::open(**lake, {.threads = 1});
+    auto session = query::QuerySession::open(**lake, {.threads = 1, .at = std::move(at)});
     for (const std::string table : kTables) {
       std::string directory = table + "/";
       std::replace(directory.begin(), directory.end(), '.', '/');
@@ -251,6 +260,13 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
     };
     // The other tables have the files they had.
     std::string problem = wrong(shown(copy, file), before_);
+    if (problem.empty() && file.string().starts_with("bronze/") && chance(random, 50)) {
+      const std::size_t version = below(random, bronze_at_.size());
+      auto expected = before_;
+      expected[0] = bronze_at_[version];
+      problem = wrong(shown(copy, file, bronze_at(static_cast<std::int64_t>(version))), expected);
+      if (!problem.empty()) problem += "\n  at version " + std::to_string(version);
+    }
     // The views' own look at the tables, a restart, and what it left.
     const bool is_state = kind->first.starts_with("state");
     if (problem.empty() && chance(random, 15)) {
@@ -288,6 +304,7 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
   };
   std::map<std::string, Tally> tally_;                  // by kind
   std::map<std::string, std::vector<fs::path>> files_;  // by kind
+  std::vector<std::string> bronze_at_;                  // by version
   std::vector<std::string> before_;                     // the restart
   std::vector<std::string> after_;
   std::int64_t offset_ = 0;
