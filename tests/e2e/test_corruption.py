@@ -12,6 +12,7 @@ import pathlib
 import random
 import shutil
 
+import deltalake
 import pytest
 
 import generator
@@ -159,3 +160,44 @@ def test_a_changed_bit_of_a_data_file_is_never_rewritten_as_if_it_were_right(who
     for command in ("optimize", "verify"):
         done = program.run(command, program.pipeline, "--lake", copy)
         assert done.code == 1 and "lake.file_damaged" in done.stderr and path.name in done.stderr, done
+
+
+def old_checkpoint(lake: pathlib.Path) -> tuple[pathlib.Path, int]:
+    """Of bronze, the first one, and a version that begins with it."""
+    log = lake / "bronze" / "ventes_stream" / "_delta_log"
+    versions = sorted(int(path.name.partition(".")[0]) for path in log.glob("*.checkpoint.parquet"))
+    assert len(versions) > 1 and versions[1] > versions[0] + 1, versions
+    return log / f"{versions[0]:020d}.checkpoint.parquet", versions[0] + 1
+
+
+def test_an_old_version_tells_of_a_changed_byte_in_the_checkpoint_it_begins_with(whole, copy):
+    program, _, answers = whole
+    path, version = old_checkpoint(copy)
+    sql = f"SELECT count(*) FROM {TABLES[0]}"
+    at = ["--at", f"bronze/ventes_stream={version}"]
+    program.run("query", program.pipeline, sql, "--lake", copy, *at).expect(EXIT_OK)
+    held = bytearray(path.read_bytes())
+    held[len(held) // 2] ^= 4
+    path.unlink()
+    path.write_bytes(held)
+    done = program.run("query", program.pipeline, sql, "--lake", copy, *at)
+    assert done.code not in (EXIT_OK, EXIT_VERIFICATION) and path.name in done.stderr and "lake.corrupt" in done.stderr, done
+    # The newest versions begin with another.
+    assert ask(program, copy) == (answers, [])
+
+
+def test_a_checkpoint_of_delta_rs_in_the_place_of_ours_is_no_damage(whole, copy):
+    program, _, answers = whole
+    ours, version = old_checkpoint(copy)
+    sql = f"SELECT count(*) AS n FROM {TABLES[0]}"
+
+    def count():
+        done = program.run("query", program.pipeline, sql, "--json", "--lake", copy, "--at", f"bronze/ventes_stream={version}")
+        return done.expect(EXIT_OK).json()
+
+    expected, before = count(), ours.read_bytes()
+    ours.unlink()  # delta-rs leaves what stands
+    deltalake.DeltaTable(str(copy / "bronze" / "ventes_stream"), version=version - 1).create_checkpoint()
+    assert ours.read_bytes() != before
+    assert count() == expected
+    assert ask(program, copy) == (answers, [])
