@@ -312,7 +312,7 @@ class Tiers {
   std::vector<SmallFiles> tiers_;
 };
 
-// Of a partition where nothing comes any more.
+// Of a partition where nothing comes any more and no tier is full.
 SmallFiles leftovers(SmallFiles files) {
   std::sort(files.begin(), files.end(), [](const auto* a, const auto* b) { return a->bytes < b->bytes; });
   std::int64_t smaller = 0;
@@ -350,17 +350,17 @@ std::vector<CompactionGroup> plan_tiers(const std::vector<LiveFile>& files, cons
   }
   std::vector<CompactionGroup> groups;
   for (const auto& [values, partition] : partitions) {
+    Tiers tiers(partition.small, options);
+    auto taken = tiers.take();
     const bool is_quiet = options.quiet_before_ms && partition.newest_ms < *options.quiet_before_ms;
-    if (is_quiet) {
+    if (taken.empty() && is_quiet) {
       CompactionOptions all;
       all.target_bytes = options.target_bytes;
       std::vector<LiveFile> rest;
       for (const auto* file : leftovers(partition.small)) rest.push_back(*file);
       for (auto& group : plan_compaction(rest, all)) groups.push_back(std::move(group));
-      continue;
     }
-    Tiers tiers(partition.small, options);
-    for (auto taken = tiers.take(); !taken.empty(); taken = tiers.take()) groups.push_back(group_of(taken));
+    for (; !taken.empty(); taken = tiers.take()) groups.push_back(group_of(taken));
   }
   return groups;
 }

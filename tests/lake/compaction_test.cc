@@ -96,6 +96,14 @@ TEST_F(CompactionTest, of_a_quiet_partition_the_small_files_become_one_and_strag
   EXPECT_EQ(text(plan_tiers({live("a", 600, "x", 1), live("b", 20, "x", 2)}, options)), "");
 }
 
+TEST_F(CompactionTest, a_full_tier_of_a_quiet_partition_is_brought_together_whatever_is_smaller) {
+  const TierOptions options{.target_bytes = 1000, .least_files = 3, .quiet_before_ms = 100};
+  EXPECT_EQ(
+      text(plan_tiers({live("a", 120, "x", 1), live("b", 130, "x", 2), live("c", 140, "x", 3), live("tiny", 1, "x", 4)},
+                      options)),
+      "a,b,c,tiny");
+}
+
 // What a table goes through: files of a batch come, whole rounds of planning bring them together.
 TEST_F(CompactionTest, tiers_bound_the_files_and_how_often_a_row_is_written_for_any_stream_of_batches) {
   const std::uint64_t seed = std::random_device{}();
