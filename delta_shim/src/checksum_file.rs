@@ -187,8 +187,8 @@ fn broken(place: &str) -> ShimError {
     damaged(place, "it is not what was written, says its digest")
 }
 
-/// Once it is sure that the kernel did not take the table's metadata and protocol from a damaged file. Corruption: the
-/// checksum file is not what was written, or another writer's that says something else than the log.
+/// Whether the kernel took the table's metadata and protocol from a whole file. Corruption: the checksum file is not what
+/// was written, or another writer's that says something else than the log.
 pub fn check(snapshot: &Snapshot, log: &dyn LogStore, engine: &dyn Engine) -> Result<()> {
     let Some(file) = &snapshot.log_segment().listed.latest_crc_file else {
         return Ok(());

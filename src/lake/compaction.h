@@ -57,8 +57,9 @@ struct TierOptions {
 /// The small files of a partition stand in tiers by size, a tier's files up to `least_files` times as large as those of
 /// the next. A tier is brought together when it has `least_files` files, or a target's worth of them, along with
 /// everything smaller: so each row is written again about once a tier (its logarithm of target ÷ first file), and a
-/// partition has fewer than `least_files` files of each tier. Of a quiet partition the small files become one, but for
-/// those more than four times as large as all that are smaller: what trickles in late does not rewrite what is there.
+/// partition has fewer than `least_files` files of each tier. Of a quiet partition without a full tier the small files
+/// become one, but for those more than four times as large as all that are smaller: what trickles in late does not
+/// rewrite what is there.
 std::vector<CompactionGroup> plan_tiers(const std::vector<LiveFile>& files, const TierOptions& options);
 
 struct CompactionResult {

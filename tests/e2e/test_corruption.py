@@ -88,6 +88,14 @@ def damage(rng: random.Random, path: pathlib.Path) -> str:
     return f"{kind} at {at}"
 
 
+def flip(path: pathlib.Path, at: int) -> None:
+    """A bit, in this file alone: others may share its bytes."""
+    held = bytearray(path.read_bytes())
+    held[at] ^= 4
+    path.unlink()
+    path.write_bytes(held)
+
+
 @pytest.fixture
 def copy(whole, tmp_path):
     _, lake, _ = whole
@@ -153,10 +161,7 @@ def test_a_changed_digit_of_a_checksum_file_is_told_and_nothing_is_missing_witho
 def test_a_changed_bit_of_a_data_file_is_never_rewritten_as_if_it_were_right(whole, copy):
     program, _, _ = whole
     path = max(files_of(copy)["bronze"], key=lambda p: p.stat().st_size)
-    held = bytearray(path.read_bytes())
-    held[len(held) // 3] ^= 4
-    path.unlink()
-    path.write_bytes(held)
+    flip(path, path.stat().st_size // 3)
     for command in ("optimize", "verify"):
         done = program.run(command, program.pipeline, "--lake", copy)
         assert done.code == 1 and "lake.file_damaged" in done.stderr and path.name in done.stderr, done
@@ -176,10 +181,7 @@ def test_an_old_version_tells_of_a_changed_byte_in_the_checkpoint_it_begins_with
     sql = f"SELECT count(*) FROM {TABLES[0]}"
     at = ["--at", f"bronze/ventes_stream={version}"]
     program.run("query", program.pipeline, sql, "--lake", copy, *at).expect(EXIT_OK)
-    held = bytearray(path.read_bytes())
-    held[len(held) // 2] ^= 4
-    path.unlink()
-    path.write_bytes(held)
+    flip(path, path.stat().st_size // 2)
     done = program.run("query", program.pipeline, sql, "--lake", copy, *at)
     assert done.code not in (EXIT_OK, EXIT_VERIFICATION) and path.name in done.stderr and "lake.corrupt" in done.stderr, done
     # The newest versions begin with another.

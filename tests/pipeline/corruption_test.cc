@@ -128,8 +128,7 @@ class SlowCorruption : public KeptViews, public ::testing::WithParamInterface<st
     write_checksum_file("silver/countries");
     bronze_ = lake_->open("bronze/sales").value();
     before_[0] = shown(root_)[0];
-    for (std::int64_t version = 0; version <= lake_->open("bronze/sales").value()->snapshot()->version().value;
-         ++version)
+    for (std::int64_t version = 0; version <= bronze_->snapshot()->version().value; ++version)
       bronze_at_.push_back(shown(root_, "bronze/sales/", bronze_at(version))[0]);
     const auto copy = copy_of_lake();
     EXPECT_EQ(restart(copy).to_line(), Status::ok().to_line());
